@@ -1,0 +1,1 @@
+"""The mains: command line, live view, replay and its report."""

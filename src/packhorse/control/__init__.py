@@ -1,0 +1,1 @@
+"""From decisions to commands: contactors, limits, balancing, heat, charging."""

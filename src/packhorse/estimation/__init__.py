@@ -1,0 +1,1 @@
+"""What is believed: the charge of every cell, with its uncertainty."""

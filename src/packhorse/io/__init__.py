@@ -1,0 +1,1 @@
+"""The outside world: log files and results on disk. The only room that touches it."""

@@ -1,0 +1,1 @@
+"""The words everybody speaks, and the catalogue of cells, packs and trucks."""

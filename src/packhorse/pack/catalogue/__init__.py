@@ -1,0 +1,1 @@
+"""Cells, packs and trucks as data files, each with its sources."""

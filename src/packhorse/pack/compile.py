@@ -1,0 +1,175 @@
+"""From descriptions to the arrays that the core computes with; done once, at start-up.
+
+Cells in parallel become one cell with more capacity. Every table is brought to the fixed grids of `words`:
+resistance follows Arrhenius (its logarithm is linear in 1/T) between and beyond the tested temperatures, beyond them
+for at most a factor of `BEYOND`; time constants likewise; everything else is linear and held at the ends.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from packhorse.pack.description import CellFile, PackFile, must
+from packhorse.pack.faults import compile_faults
+from packhorse.pack.words import (
+    DEGC_FIRST,
+    DEGC_NODES,
+    DEGC_STEP,
+    SOC_NODES,
+    Array,
+    Balancing,
+    Cell,
+    Charging,
+    Contactors,
+    Derating,
+    Index,
+    Pack,
+    Sensors,
+    Thermal,
+)
+
+BEYOND = 4.0
+MONTH_S = 30 * 86_400.0
+KELVIN = 273.15
+SOC_GRID: Array = np.linspace(0.0, 1.0, SOC_NODES)
+DEGC_GRID: Array = DEGC_FIRST + DEGC_STEP * np.arange(DEGC_NODES, dtype=np.float64)
+
+
+def arrhenius(degC: list[float], values: Array, grid: Array = DEGC_GRID) -> Array:
+    """Positive `values` (rows over `degC`) at every temperature of the grid, log-linear in 1/T."""
+    logs = np.log(np.asarray(values, dtype=np.float64))
+    if len(degC) == 1:
+        return np.repeat(np.exp(logs), grid.size, axis=0)
+    x = -1.0 / (np.asarray(degC) + KELVIN)
+    at = -1.0 / (grid + KELVIN)
+    place = np.clip(np.searchsorted(x, at) - 1, 0, x.size - 2)
+    share = (at - x[place]) / (x[place + 1] - x[place])
+    share = share.reshape(share.shape + (1,) * (logs.ndim - 1))
+    out = logs[place] + share * (logs[place + 1] - logs[place])
+    low, high = logs[0], logs[-1]
+    edge = np.where((grid < degC[0]).reshape(share.shape), low, high)
+    outside = ((grid < degC[0]) | (grid > degC[-1])).reshape(share.shape)
+    limited = np.clip(out, edge - np.log(BEYOND), edge + np.log(BEYOND))
+    return np.asarray(np.exp(np.where(outside, limited, out)))
+
+
+def compile_cell(cell: CellFile, parallel: int = 1, capacity_Ah: float | None = None) -> Cell:
+    """A cell group of `parallel` cells; `capacity_Ah` overrides the group's nominal capacity."""
+    ocv, res, over = cell.ocv, cell.resistance, cell.over_temperature
+    entropy = np.interp(SOC_GRID, ocv.soc, ocv.entropy_V_per_K or [0.0] * len(ocv.soc))
+    nodes = np.empty((DEGC_NODES, SOC_NODES, 4))
+    nodes[:, :, 0] = np.interp(SOC_GRID, ocv.soc, ocv.ocv_V) + np.outer(DEGC_GRID - 25.0, entropy)
+    must(
+        bool(np.all(np.diff(nodes[:, :, 0], axis=1) > 0)),
+        "ocv.entropy_V_per_K makes the OCV fall with SOC at some temperature; check its sign and unit (V/K)",
+    )
+    for column, table in enumerate((res.r0_ohm, res.r1_ohm, res.r2_ohm), start=1):
+        over_soc = np.array([np.interp(SOC_GRID, res.soc, row) for row in table])
+        nodes[:, :, column] = arrhenius(res.degC, over_soc) / parallel
+    soc_nodes = np.empty((SOC_NODES, 2))
+    soc_nodes[:, 0] = np.interp(SOC_GRID, ocv.soc, ocv.hysteresis_V or [0.0] * len(ocv.soc))
+    soc_nodes[:, 1] = entropy
+    degC_nodes = np.empty((DEGC_NODES, 7))
+    degC_nodes[:, 0] = arrhenius(res.degC, np.array(res.rc1_s))
+    degC_nodes[:, 1] = arrhenius(res.degC, np.array(res.rc2_s))
+    degC_nodes[:, 2] = np.interp(DEGC_GRID, over.degC, over.capacity_share)
+    ratings = (over.discharge_A, over.charge_A, over.discharge_10s_A, over.charge_10s_A)
+    for column, rating in enumerate(ratings, start=3):
+        degC_nodes[:, column] = np.interp(DEGC_GRID, over.degC, rating) * parallel
+    return Cell(
+        nodes=nodes,
+        soc_nodes=soc_nodes,
+        degC_nodes=degC_nodes,
+        capacity_Ah=capacity_Ah or cell.capacity_Ah * parallel,
+        min_V=cell.min_V,
+        max_V=cell.max_V,
+        hysteresis_rate=ocv.hysteresis_rate,
+        coulombic_efficiency=cell.coulombic_efficiency,
+        self_discharge_per_s=cell.self_discharge_per_month / MONTH_S,
+        heat_capacity_J_per_K=cell.mass_kg * cell.heat_capacity_J_per_kgK * parallel,
+        model_sigma_V=cell.model_sigma_V,
+    )
+
+
+def probe_places(pack: PackFile) -> Index:
+    """Which probe speaks for which cell: as written, else evenly along the string."""
+    if pack.probe_of_cell is not None:
+        return np.array(pack.probe_of_cell, dtype=np.int64)
+    return np.arange(pack.series, dtype=np.int64) * min(pack.probes, pack.series) // pack.series
+
+
+def compile_pack(pack: PackFile, cell_file: CellFile) -> Pack:
+    """The pack as arrays. Raises ValueError where parts that are each valid do not fit together."""
+    cell = compile_cell(cell_file, pack.parallel, pack.capacity_Ah)
+    capacity_Ah = cell.capacity_Ah
+    charge_V = pack.charging.cell_V or cell.max_V
+    must(charge_V <= cell.max_V, f"charging.cell_V {charge_V:g} is above the cell's max_V {cell.max_V:g}; lower it")
+    warm = int(np.argmin(np.abs(DEGC_GRID - 25.0)))
+    rated_A = float(cell.degC_nodes[warm, 5])
+    temperature = np.array(
+        [
+            cell_file.min_charge_degC,
+            cell_file.max_charge_degC,
+            cell_file.min_discharge_degC,
+            cell_file.max_discharge_degC,
+        ]
+    )
+    balancing, thermal, derating = pack.balancing, pack.thermal, pack.derating
+    changes = {name: change.model_dump() for name, change in pack.faults.items()}
+    return Pack(
+        strings=pack.strings,
+        series=pack.series,
+        cell=cell,
+        probe_of_cell=probe_places(pack),
+        probes=pack.probes,
+        sensors=Sensors(**{name: float(value) for name, value in pack.sensors.model_dump().items()}),
+        contactors=Contactors(**{name: float(value) for name, value in pack.contactors.model_dump().items()}),
+        balancing=Balancing(
+            bleed_ohm=balancing.bleed_ohm,
+            start_Ah=balancing.start_share * capacity_Ah,
+            stop_Ah=balancing.stop_share * capacity_Ah,
+            min_cell_V=balancing.min_cell_V or cell_file.min_V + 0.5 * (cell_file.nominal_V - cell_file.min_V),
+            max_string_A=balancing.max_string_share * capacity_Ah,
+        ),
+        thermal=Thermal(
+            liquid=1.0 if thermal.cooling == "liquid" else 0.0,
+            cool_on_degC=thermal.cool_on_degC,
+            cool_off_degC=thermal.cool_off_degC,
+            free_cooling_K=thermal.free_cooling_K,
+            heat_on_degC=thermal.heat_on_degC,
+            heat_off_degC=thermal.heat_off_degC,
+            spread_on_K=thermal.spread_on_K,
+        ),
+        derating=Derating(
+            **derating.model_dump(exclude={"max_string_A"}), max_string_A=derating.max_string_A or 1.2 * rated_A
+        ),
+        charging=Charging(
+            cell_V=charge_V,
+            taper_share=pack.charging.taper_share,
+            end_share=pack.charging.end_share,
+            target_soc=pack.charging.target_soc,
+        ),
+        faults=compile_faults(_named_limits(pack, cell, temperature), changes),
+        temperature=temperature,
+        isolation_base_V=pack.series * cell.max_V,
+    )
+
+
+def _named_limits(pack: PackFile, cell: Cell, temperature: Array) -> dict[str, float]:
+    """What a row of the fault table may call its limit."""
+    return {
+        "zero": 0.0,
+        "one": 1.0,
+        "cell.max_V": cell.max_V,
+        "cell.min_V": cell.min_V,
+        "min_charge_degC": float(temperature[0]),
+        "max_charge_degC": float(temperature[1]),
+        "min_discharge_degC": float(temperature[2]),
+        "max_discharge_degC": float(temperature[3]),
+        "patience_s": pack.sensors.patience_s,
+        "precharge_tries": float(pack.contactors.tries),
+        "probes_needed": 0.5 * pack.probes,
+        "sum_tolerance_V": max(5.0, 0.01 * pack.series * cell.max_V),
+        "string_max_V": pack.series * (cell.max_V + 0.05),
+        "string_min_V": pack.series * (cell.min_V - 0.2),
+    }

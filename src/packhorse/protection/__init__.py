@@ -1,0 +1,1 @@
+"""What is forbidden: judges raw measurements against the fault table. Never imports estimation."""

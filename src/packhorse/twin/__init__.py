@@ -1,0 +1,1 @@
+"""The simulated truck: true cells, heat, road, charger, sensors, faults. Never imports the BMS."""
