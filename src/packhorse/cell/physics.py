@@ -15,6 +15,7 @@ SECONDS_PER_HOUR = 3600.0
 KELVIN = 273.15
 _ONE = np.uint64(1)
 _OCV, _R0, _R1, _R2 = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
+_TAU1, _TAU2, _SHARE = np.uint64(0), np.uint64(1), np.uint64(2)
 _SOC_SCALE = float(SOC_NODES - 1)
 _SOC_LAST = _SOC_SCALE - 1e-9
 _DEGC_LAST = DEGC_NODES - 1 - 1e-9
@@ -83,6 +84,21 @@ def over_degC(degC_nodes: Array, degC: float, column: int) -> float:
     g = b - j
     value: float = (1.0 - g) * degC_nodes[j, column] + g * degC_nodes[j + _ONE, column]
     return value
+
+
+@compiled
+def three_over_degC(degC_nodes: Array, degC: float) -> tuple[float, float, float]:
+    """Time constants 1 and 2 [s] and the share of the nominal capacity at a temperature; held at the ends."""
+    b = (degC - DEGC_FIRST) * (1.0 / DEGC_STEP)
+    b = b if b > 0.0 else 0.0
+    b = b if b < _DEGC_LAST else _DEGC_LAST
+    j = np.uint64(b)
+    g = b - j
+    k = j + _ONE
+    tau1_s = (1.0 - g) * degC_nodes[j, _TAU1] + g * degC_nodes[k, _TAU1]
+    tau2_s = (1.0 - g) * degC_nodes[j, _TAU2] + g * degC_nodes[k, _TAU2]
+    share = (1.0 - g) * degC_nodes[j, _SHARE] + g * degC_nodes[k, _SHARE]
+    return tau1_s, tau2_s, share
 
 
 @compiled

@@ -22,6 +22,7 @@ from packhorse.pack.words import (
     Charging,
     Contactors,
     Derating,
+    Fitted,
     Index,
     Pack,
     Sensors,
@@ -88,6 +89,7 @@ def compile_cell(cell: CellFile, parallel: int = 1, capacity_Ah: float | None = 
         self_discharge_per_s=cell.self_discharge_per_month / MONTH_S,
         heat_capacity_J_per_K=cell.mass_kg * cell.heat_capacity_J_per_kgK * parallel,
         model_sigma_V=cell.model_sigma_V,
+        resistance_sigma=cell.resistance_sigma,
     )
 
 
@@ -123,6 +125,7 @@ def compile_pack(pack: PackFile, cell_file: CellFile) -> Pack:
         probe_of_cell=probe_places(pack),
         probes=pack.probes,
         sensors=Sensors(**{name: float(value) for name, value in pack.sensors.model_dump().items()}),
+        fitted=Fitted(**{name: float(value) for name, value in pack.fitted.model_dump().items()}),
         contactors=Contactors(**{name: float(value) for name, value in pack.contactors.model_dump().items()}),
         balancing=Balancing(
             bleed_ohm=balancing.bleed_ohm,

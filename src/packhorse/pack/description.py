@@ -131,6 +131,7 @@ class CellFile(Described):
     coulombic_efficiency: Annotated[float, Field(gt=0.9, le=1.0)] = 1.0
     self_discharge_per_month: Annotated[float, Field(ge=0, le=0.2)] = 0.02
     model_sigma_V: Annotated[float, Field(gt=0, le=0.1)] = 0.01
+    resistance_sigma: Annotated[float, Field(gt=0, le=1)] = 0.15
     ocv: Ocv
     resistance: Resistance
     over_temperature: OverTemperature
@@ -160,6 +161,16 @@ class SensorsPart(Described):
     current_gain: Annotated[float, Field(ge=0, le=0.1)] = 0.005
     correlation_s: Seconds = 60.0
     patience_s: Seconds = 2.0
+
+
+class FittedPart(Described):
+    """Which sensors the vehicle has at all; one that is not fitted is never reported missing."""
+
+    string_voltage: bool = True
+    link_voltage: bool = True
+    isolation: bool = True
+    hvil: bool = True
+    contactor_feedback: bool = True
 
 
 class ContactorsPart(Described):
@@ -258,6 +269,7 @@ class PackFile(Described):
     probe_of_cell: list[Annotated[int, Field(ge=0)]] | None = None
     capacity_Ah: Annotated[float, Field(ge=0.1, le=5_000)] | None = None
     sensors: SensorsPart = SensorsPart()
+    fitted: FittedPart = FittedPart()
     contactors: ContactorsPart = ContactorsPart()
     balancing: BalancingPart = BalancingPart()
     thermal: ThermalPart = ThermalPart()

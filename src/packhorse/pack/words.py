@@ -97,6 +97,7 @@ class Signal(IntEnum):
     STRING_MIN_V = 23
     OPEN_STRING_A = 24
     COOLANT_MAX_DEGC = 25
+    ISOLATION_MISSING = 26
 
 
 class Cell(NamedTuple):
@@ -119,6 +120,7 @@ class Cell(NamedTuple):
     self_discharge_per_s: float
     heat_capacity_J_per_K: float
     model_sigma_V: float
+    resistance_sigma: float
 
 
 class Sensors(NamedTuple):
@@ -130,6 +132,16 @@ class Sensors(NamedTuple):
     current_gain: float
     correlation_s: float
     patience_s: float
+
+
+class Fitted(NamedTuple):
+    """Which sensors the vehicle has at all (1 or 0). One that is fitted and silent is a fault; one that is not, is not."""
+
+    string_voltage: float
+    link_voltage: float
+    isolation: float
+    hvil: float
+    contactor_feedback: float
 
 
 class Contactors(NamedTuple):
@@ -213,6 +225,7 @@ class Pack(NamedTuple):
     probe_of_cell: Index  # (series,) index into the probes of a string
     probes: int
     sensors: Sensors
+    fitted: Fitted
     contactors: Contactors
     balancing: Balancing
     thermal: Thermal
@@ -247,15 +260,15 @@ class Frame(NamedTuple):
 class Belief(NamedTuple):
     """What is believed of each cell group.
 
-    `covariance` holds the upper triangle of the filter's 3x3 matrix over (SOC, rc1_V, rc2_V):
-    00, 01, 02, 11, 12, 22.
+    `covariance[string, k]` holds the upper triangle of the filter's 3x3 matrix over (SOC, rc1_V, rc2_V), in the
+    order k = 00, 01, 02, 11, 12, 22.
     """
 
     soc: Array  # (strings, series)
     rc1_V: Array
     rc2_V: Array
     hysteresis: Array  # -1 after discharge .. +1 after charge
-    covariance: Array  # (6, strings, series)
+    covariance: Array  # (strings, 6, series)
     started: float  # 0 until the first frame has set the SOC
 
 
@@ -268,7 +281,6 @@ class Watch(NamedTuple):
     beyond: Array  # (faults, strings) 1 where the last reading was beyond the threshold
     heard_V: Array  # (strings, series) last raw voltages, to notice a frozen board
     frozen_s: Array  # (strings,)
-    mismatch_s: Array  # (strings,)
 
 
 class Control(NamedTuple):
@@ -277,6 +289,7 @@ class Control(NamedTuple):
     stage: Array  # (strings,) a Stage
     stage_s: Array  # (strings,) how long it has been there
     tries: Array  # (strings,) failed precharges in a row
+    mean_square_A2: Array  # (strings,) of the current, over half a minute
     contactor: Array  # (strings, 3) as last commanded
     bleed: Array  # (strings, series) 0 or 1
     limit_A: Array  # (2, strings) last discharge and charge limit
@@ -344,11 +357,11 @@ class Output(NamedTuple):
     place: Array  # (signals, strings) index of the cell or probe it was read from, -1 where none
     limits: Limits
     command: Command
-    events: Array  # (n, 6) time_s, code, severity, value, string, place
+    events: Array  # (n, 7) time_s, code, severity, value, string, place, raised
 
 
 class Event(NamedTuple):
-    """Something that a person should know. `code` counts the rows of the fault table from 0."""
+    """Something that a person should know: a fault was raised, or is gone. `code` is its row in the fault table."""
 
     time_s: float
     code: int
@@ -356,6 +369,7 @@ class Event(NamedTuple):
     value: float
     string: int
     place: int
+    raised: bool
 
 
 class Frames(NamedTuple):
@@ -398,4 +412,4 @@ class Record(NamedTuple):
     bleeding: Array  # (times, strings) how many cells
     thermal: Array  # (times, 4) pump, chiller, radiator, heater
     charge: Array  # (times, 2) charge_A, charge_V
-    events: Array  # (n, 6) time_s, code, severity, value, string, place
+    events: Array  # (n, 7) time_s, code, severity, value, string, place, raised
