@@ -15,7 +15,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from packhorse import control, estimation, protection
-from packhorse.compiled import compiled
+from packhorse.compiled import compiled, part
+from packhorse.pack.known import known
 from packhorse.pack.words import (
     Array,
     Command,
@@ -96,14 +97,14 @@ def step(pack: Pack, was: State, frame: Frame) -> tuple[State, Output]:
         charge.charge_V,
         plan.stage,
     )
-    time_s = was.time_s if elapsed_s <= 0.0 or frame.time_s != frame.time_s else frame.time_s
+    time_s = was.time_s if elapsed_s <= 0.0 or not known(frame.time_s) else frame.time_s
     state = State(time_s, belief, watch, now, throughput(was.throughput, frame, dt_s))
     return state, Output(
         estimate, signal, place, limits, command, changes(pack, was.watch, watch, frame, signal, place)
     )
 
 
-@compiled
+@part
 def throughput(was: Array, frame: Frame, dt_s: float) -> Array:
     """Charge and energy that have gone out and in, per string: Ah out, Ah in, Wh out, Wh in."""
     total = was.copy()
@@ -111,16 +112,16 @@ def throughput(was: Array, frame: Frame, dt_s: float) -> Array:
     for s in range(was.shape[0]):
         current_A = frame.string_A[s]
         power_W = current_A * frame.string_V[s]
-        if current_A == current_A:
+        if known(current_A):
             total[s, 0] += current_A * hours if current_A > 0.0 else 0.0
             total[s, 1] -= current_A * hours if current_A < 0.0 else 0.0
-        if power_W == power_W:
+        if known(power_W):
             total[s, 2] += power_W * hours if power_W > 0.0 else 0.0
             total[s, 3] -= power_W * hours if power_W < 0.0 else 0.0
     return total
 
 
-@compiled
+@part
 def changes(pack: Pack, was: Watch, now: Watch, frame: Frame, signal: Array, place: Array) -> Array:
     """One row per fault that was raised or is gone: (n, 7) as in `Output.events`."""
     count = 0
@@ -182,7 +183,7 @@ def frame_at(frames: Frames, k: int) -> Frame:
     )
 
 
-@compiled
+@part
 def blank_record(times: int, strings: int) -> Record:
     """Room for what a replay keeps, without events."""
     return Record(
@@ -206,7 +207,7 @@ def blank_record(times: int, strings: int) -> Record:
     )
 
 
-@compiled
+@part
 def keep(record: Record, k: int, time_s: float, output: Output) -> None:
     """Write one output into row `k` of a record."""
     estimate, limits, command = output.estimate, output.limits, output.command
@@ -245,7 +246,7 @@ def replay(pack: Pack, state: State, frames: Frames) -> tuple[State, Record]:
     return state, with_events(record, found[:count].copy())
 
 
-@compiled
+@part
 def with_events(record: Record, rows: Array) -> Record:
     """The record with its event rows."""
     r = record

@@ -1,10 +1,13 @@
-"""How the core is compiled: two decorators and a cache folder that cannot go stale.
+"""How the core is compiled: three decorators and a cache folder that cannot go stale.
 
-`compiled` turns a plain scalar function into machine code. `kernel` does the same for a function that loops over
-cells, and promises the compiler that the arrays it is given do not overlap: only then does it use the whole width
-of the processor (measured: 33 ns against 13 ns for one cell of the estimator, docs/decisions/0002).
+- `compiled` turns a plain scalar function into machine code that Python can call.
+- `part` does the same for a function that only compiled code calls. Unpacking a whole `Pack` from Python is most of
+  the time it takes to compile a small function, so parts go without (40 s against 28 s for the first step).
+- `kernel` is for a function that loops over cells, and promises the compiler that the arrays it is given do not
+  overlap: only then does it use the whole width of the processor (33 ns against 13 ns for one cell of the
+  estimator). Measured in docs/decisions/0002.
 
-Neither uses `fastmath`: live, twin and replay must agree to the bit. With `NUMBA_DISABLE_JIT=1` the same functions
+None uses `fastmath`: live, twin and replay must agree to the bit. With `NUMBA_DISABLE_JIT=1` the same functions
 run as ordinary Python, which is how they are debugged, covered and mutated.
 """
 
@@ -46,6 +49,10 @@ if TYPE_CHECKING:
         """Compile a function of numbers, arrays and named tuples."""
         return function
 
+    def part(function: Function) -> Function:
+        """Compile a function that only compiled code calls."""
+        return function
+
     def kernel(function: Function) -> Function:
         """Compile a function that loops over cells and whose arrays never overlap."""
         return function
@@ -60,5 +67,7 @@ else:
             return [DefaultPassBuilder.define_nopython_pipeline(self.state)]
 
     numba.config.CACHE_DIR = str(cache_folder())
-    compiled = numba.njit(cache=True, error_model="numpy")
-    kernel = numba.njit(cache=True, error_model="numpy", pipeline_class=_NoOverlap)
+    _OPTIONS = {"cache": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+    compiled = numba.njit(**_OPTIONS)
+    part = numba.njit(**_OPTIONS, no_cpython_wrapper=True)
+    kernel = numba.njit(**_OPTIONS, no_cpython_wrapper=True, pipeline_class=_NoOverlap)

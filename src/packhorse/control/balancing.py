@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from packhorse.compiled import compiled
+from packhorse.compiled import part
 from packhorse.pack.words import Array, Belief, Control, Frame, Pack, Reaction
 from packhorse.protection import Verdict
 
 LIMP = float(Reaction.LIMP)
 
 
-@compiled
+@part
 def bleed(pack: Pack, was: Control, belief: Belief, frame: Frame, verdict: Verdict) -> Array:
     """Which cells to bleed, (strings, series): those more than `start_Ah` above the weakest, until `stop_Ah`.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from packhorse.compiled import compiled
+from packhorse.compiled import part
 from packhorse.control.contactors import Plan
 from packhorse.control.limits import resistance_ohm
+from packhorse.pack.known import known
 from packhorse.pack.words import Array, Control, Estimate, Frame, Limits, Pack, Signal, Stage
 
 MAX_V, MIN_DEGC = int(Signal.CELL_MAX_V), int(Signal.DISCHARGE_MIN_DEGC)
@@ -23,7 +24,7 @@ class Charge(NamedTuple):
     done: float
 
 
-@compiled
+@part
 def charge(
     pack: Pack, was: Control, plan: Plan, frame: Frame, estimate: Estimate, signal: Array, limits: Limits
 ) -> Charge:
@@ -41,7 +42,7 @@ def charge(
         if plan.stage[s] != CLOSED:
             continue
         closed += 1.0
-        degC = signal[MIN_DEGC, s] if signal[MIN_DEGC, s] == signal[MIN_DEGC, s] else 0.0
+        degC = signal[MIN_DEGC, s] if known(signal[MIN_DEGC, s]) else 0.0
         room_V = rules.cell_V - signal[MAX_V, s]
         taper_A = -frame.string_A[s] + room_V / resistance_ohm(pack, estimate.soc_max[s], degC)
         trickle = -frame.string_A[s] < rules.end_share * pack.cell.capacity_Ah
@@ -52,7 +53,7 @@ def charge(
     return Charge(0.0 if nothing else asked_A, charge_V, 1.0 if done else 0.0)
 
 
-@compiled
+@part
 def closed_share(asked_A: float, string_A: float, strings: int) -> float:
     """The smaller of what is asked already and what all strings take if each takes `string_A`; unknown is nothing."""
     total_A = string_A * strings

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from packhorse.cell import physics
-from packhorse.compiled import compiled
+from packhorse.compiled import part
+from packhorse.pack.known import known
 from packhorse.pack.words import Array, Control, Frame, Pack, Reaction, Stage
 
 OPEN, PRECHARGE, CLOSED = float(Stage.OPEN), float(Stage.PRECHARGE), float(Stage.CLOSED)
@@ -34,7 +35,7 @@ class Plan(NamedTuple):
     mean_square_A2: Array  # (strings,)
 
 
-@compiled
+@part
 def sequence(pack: Pack, was: Control, frame: Frame, reaction: Array, dt_s: float) -> Plan:
     """The next stage of every string."""
     stage, stage_s, tries = was.stage.copy(), was.stage_s + dt_s, was.tries.copy()
@@ -59,28 +60,29 @@ def sequence(pack: Pack, was: Control, frame: Frame, reaction: Array, dt_s: floa
     return Plan(stage, stage_s, tries, mean_square(was.mean_square_A2, frame.string_A, dt_s))
 
 
-@compiled
+@part
 def mean_square(was_A2: Array, string_A: Array, dt_s: float) -> Array:
     """Mean square of each string's current over the last half minute; a silent sensor leaves it as it is."""
     keep = physics.decay(dt_s / THERMAL_S)
     out = was_A2.copy()
     for s in range(out.shape[0]):
         square = string_A[s] * string_A[s]
-        out[s] = keep * was_A2[s] + (1.0 - keep) * square if square == square else was_A2[s]
+        out[s] = keep * was_A2[s] + (1.0 - keep) * square if known(square) else was_A2[s]
     return out
 
 
-@compiled
+@part
 def string_V(frame: Frame, s: int) -> float:
     """Voltage of a string: measured, else the sum of its cells, else NaN."""
-    measured = frame.string_V[s]
-    if measured == measured:
-        return measured
-    total: float = frame.cell_V[s].sum()
-    return total
+    voltage: float = frame.string_V[s]
+    if not known(voltage):
+        voltage = 0.0
+        for v in frame.cell_V[s]:
+            voltage += v
+    return voltage
 
 
-@compiled
+@part
 def leader(pack: Pack, was: Control, frame: Frame, reaction: Array) -> int:
     """The string that charges the link: none (-1) where one is already on it or on its way."""
     best, best_V = -1, math.nan
@@ -91,12 +93,12 @@ def leader(pack: Pack, was: Control, frame: Frame, reaction: Array) -> int:
             continue
         v = string_V(frame, s)
         better = v < best_V if frame.charge_request > 0.0 else v > best_V
-        if v == v and (best < 0 or better):
+        if known(v) and (best < 0 or better):
             best, best_V = s, v
     return best
 
 
-@compiled
+@part
 def from_open(pack: Pack, was: Control, frame: Frame, reaction: float, wanted: bool, s: int, first: int) -> float:
     """Open: stay, begin to precharge, or trip."""
     if reaction >= OPEN_AFTER_WARNING:
@@ -113,7 +115,7 @@ def from_open(pack: Pack, was: Control, frame: Frame, reaction: float, wanted: b
     return PRECHARGE if live and near else OPEN
 
 
-@compiled
+@part
 def from_precharge(
     pack: Pack, frame: Frame, reaction: float, wanted: bool, s: int, stage_s: float
 ) -> tuple[float, float]:
@@ -133,7 +135,7 @@ def from_precharge(
     return PRECHARGE, 0.0
 
 
-@compiled
+@part
 def from_closed(reaction: float, wanted: bool) -> float:
     """Closed: stay, leave after warning, or trip at once."""
     if reaction >= OPEN_NOW:
@@ -141,7 +143,7 @@ def from_closed(reaction: float, wanted: bool) -> float:
     return OPENING if reaction >= OPEN_AFTER_WARNING or not wanted else CLOSED
 
 
-@compiled
+@part
 def from_opening(pack: Pack, current_A: float, reaction: float, wanted: bool, stage_s: float) -> float:
     """Opening: the driver is warned, then the contactors wait for little current, but not for ever."""
     if reaction >= OPEN_NOW:
@@ -156,7 +158,7 @@ def from_opening(pack: Pack, current_A: float, reaction: float, wanted: bool, st
     return OPENING
 
 
-@compiled
+@part
 def positions(stage: Array) -> Array:
     """What each stage asks of main negative, main positive and precharge contactor: (strings, 3), 1 closed."""
     contactor = np.zeros((stage.shape[0], 3))

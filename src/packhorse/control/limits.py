@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from packhorse.cell import physics
-from packhorse.compiled import compiled
-from packhorse.control.contactors import THERMAL_S, Plan
+from packhorse.compiled import part
+from packhorse.control.contactors import THERMAL_S, Plan, string_V
+from packhorse.pack.known import known
 from packhorse.pack.words import Array, Control, Estimate, Frame, Limits, Pack, Reason, Signal, Stage
 from packhorse.protection import Verdict
 
@@ -43,7 +44,7 @@ class Bound(NamedTuple):
     reason: float
 
 
-@compiled
+@part
 def tighter(bound: Bound, current_A: float, reason: float) -> Bound:
     """The bound, tightened where the proposal is smaller; an unknown proposal (NaN) allows nothing."""
     if current_A >= bound.current_A:
@@ -51,12 +52,12 @@ def tighter(bound: Bound, current_A: float, reason: float) -> Bound:
     return Bound(current_A if current_A > 0.0 else 0.0, reason)
 
 
-@compiled
+@part
 def rating(pack: Pack, signal: Array, s: int, direction: int, mean_square_A2: float) -> Bound:
     """What the cells are rated for at their temperatures: the ten-second rating while the half minute allows it."""
     nodes = pack.cell.degC_nodes
     low, high = signal[MIN_DEGC, s], signal[MAX_DEGC, s]
-    if low != low:
+    if not known(low):
         return Bound(pack.derating.limp_share * physics.over_degC(nodes, ROOM_DEGC, STEADY + direction), NOT_HEARD)
     room = physics.over_degC(nodes, ROOM_DEGC, PEAK + direction)
     peak = min(physics.over_degC(nodes, low, PEAK + direction), physics.over_degC(nodes, high, PEAK + direction))
@@ -68,7 +69,7 @@ def rating(pack: Pack, signal: Array, s: int, direction: int, mean_square_A2: fl
     return Bound(allowed, TEMPERATURE if peak < room else CELL_RATING)
 
 
-@compiled
+@part
 def resistance_ohm(pack: Pack, soc: float, degC: float) -> float:
     """Resistance of one cell over ten seconds."""
     _ocv, _slope, r0, r1, r2 = physics.parameters(pack.cell.nodes, soc, degC)
@@ -76,19 +77,19 @@ def resistance_ohm(pack: Pack, soc: float, degC: float) -> float:
     return r0 + r1 * (1.0 - physics.decay(PEAK_S / tau1)) + r2 * (1.0 - physics.decay(PEAK_S / tau2))
 
 
-@compiled
+@part
 def headroom(pack: Pack, frame: Frame, estimate: Estimate, signal: Array, s: int, direction: int) -> float:
-    """Current that brings the worst cell to its voltage limit within ten seconds, from where it is now; NaN if unheard."""
-    degC = signal[MIN_DEGC, s] if signal[MIN_DEGC, s] == signal[MIN_DEGC, s] else 0.0
-    current_A = frame.string_A[s]
+    """Current that brings the worst cell to its voltage limit within ten seconds; NaN if it is not heard."""
+    degC = signal[MIN_DEGC, s] if known(signal[MIN_DEGC, s]) else 0.0
+    current_A: float = frame.string_A[s]
     if direction == DISCHARGE:
-        room_V = signal[MIN_V, s] - pack.cell.min_V - pack.derating.margin_V
+        room_V: float = signal[MIN_V, s] - pack.cell.min_V - pack.derating.margin_V
         return current_A + room_V / resistance_ohm(pack, estimate.soc_min[s], degC)
     room_V = pack.cell.max_V - pack.derating.margin_V - signal[MAX_V, s]
     return -current_A + room_V / resistance_ohm(pack, estimate.soc_max[s], degC)
 
 
-@compiled
+@part
 def soc_share(pack: Pack, estimate: Estimate, s: int, direction: int) -> float:
     """Share of the rating that the charge left in the weakest, or the room left in the strongest cell, allows."""
     derating = pack.derating
@@ -102,7 +103,7 @@ def soc_share(pack: Pack, estimate: Estimate, s: int, direction: int) -> float:
     return share if share < 1.0 else 1.0
 
 
-@compiled
+@part
 def string_bound(
     pack: Pack,
     frame: Frame,
@@ -119,7 +120,7 @@ def string_bound(
     bound = tighter(bound, pack.derating.max_string_A, STRING_RATING)
     bound = tighter(bound, full_A * soc_share(pack, estimate, s, direction), SOC)
     room_A = headroom(pack, frame, estimate, signal, s, direction)
-    if room_A == room_A:
+    if known(room_A):
         bound = tighter(bound, room_A, CELL_VOLTAGE)
     else:
         bound = tighter(bound, pack.derating.limp_share * full_A, NOT_HEARD)
@@ -132,7 +133,7 @@ def string_bound(
     return bound
 
 
-@compiled
+@part
 def limits(
     pack: Pack,
     frame: Frame,
@@ -165,7 +166,7 @@ def limits(
     )
 
 
-@compiled
+@part
 def together(stage: Array, string_A: Array, reason: Array) -> tuple[float, float, float]:
     """Current of all connected strings when the weakest binds, its reason, and how many are connected (at least 1).
 
@@ -180,19 +181,19 @@ def together(stage: Array, string_A: Array, reason: Array) -> tuple[float, float
     return (count * smallest, why, count) if count > 0.0 else (0.0, CONTACTORS, 1.0)
 
 
-@compiled
+@part
 def power_W(pack: Pack, frame: Frame, estimate: Estimate, signal: Array, string_A: float, direction: int) -> float:
     """Power of one string at a current: at the sagging voltage when discharging, at the present one when charging."""
     low_V, now_A, voltage = math.inf, 0.0, math.nan
     for s in range(pack.strings):
-        v = frame.string_V[s] if frame.string_V[s] == frame.string_V[s] else frame.cell_V[s].sum()
+        v = string_V(frame, s)
         if v < low_V:
             low_V, now_A, voltage = v, frame.string_A[s], v
-    if voltage != voltage:
+    if not known(voltage):
         return string_A * pack.series * pack.cell.min_V
-    if direction == CHARGE or now_A != now_A:
+    if direction == CHARGE or not known(now_A):
         return string_A * voltage
-    degC = signal[MIN_DEGC, 0] if signal[MIN_DEGC, 0] == signal[MIN_DEGC, 0] else 0.0
+    degC = signal[MIN_DEGC, 0] if known(signal[MIN_DEGC, 0]) else 0.0
     sag_V = (string_A - now_A) * pack.series * resistance_ohm(pack, estimate.soc_min[0], degC)
     at_limit_V = voltage - sag_V if sag_V > 0.0 else voltage
     least_V = pack.series * pack.cell.min_V

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from packhorse.compiled import compiled
+from packhorse.compiled import part
 from packhorse.pack.words import Control
 
 
-@compiled
+@part
 def begin(strings: int, series: int) -> Control:
     """All contactors open, no cell bled, no limit granted yet."""
     return Control(

@@ -14,13 +14,12 @@ Sources 134 (2004) 277-292, doi 10.1016/j.jpowsour.2004.02.033. What is added to
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from packhorse.cell import physics
-from packhorse.compiled import compiled, kernel
+from packhorse.compiled import kernel, part
 from packhorse.estimation.temperature import cell_degC
+from packhorse.pack.known import known
 from packhorse.pack.words import Array, Belief, Cell, Frame, Pack, Sensors
 
 GATE = 3.0
@@ -37,7 +36,7 @@ TINY = 1e-25
 OCV, SLOPE, R0, R1, R2, TAU1, TAU2, CAPACITY, HYSTERESIS_V, ROWS = range(10)
 
 
-@compiled
+@part
 def begin(strings: int, series: int) -> Belief:
     """The belief before anything was heard."""
     covariance = np.zeros((strings, 6, series))
@@ -52,7 +51,7 @@ def begin(strings: int, series: int) -> Belief:
     )
 
 
-@compiled
+@part
 def step(pack: Pack, was: Belief, frame: Frame, bleed: Array, contactor: Array, dt_s: float) -> Belief:
     """The belief after one frame. `bleed` and `contactor` say what was commanded during the last `dt_s`."""
     if was.started == 0.0:
@@ -79,10 +78,10 @@ def step(pack: Pack, was: Belief, frame: Frame, bleed: Array, contactor: Array, 
     return Belief(soc, rc1_V, rc2_V, turned, covariance, 1.0)
 
 
-@compiled
+@part
 def count_on(pack: Pack, string_A: float, connected: float, dt_s: float) -> tuple[float, float, float]:
     """Current to count [A], for how long [s], and the variance of SOC that the unheard rest of the time adds."""
-    heard = string_A == string_A
+    heard = known(string_A)
     heard_s = dt_s if dt_s < pack.sensors.patience_s else pack.sensors.patience_s
     heard_s = heard_s if heard else 0.0
     unheard = UNHEARD_C * (dt_s - heard_s) / physics.SECONDS_PER_HOUR
@@ -107,7 +106,7 @@ def look_up(nodes: Array, soc_nodes: Array, degC_nodes: Array, soc: Array, degC:
         table[HYSTERESIS_V, k] = physics.over_soc(soc_nodes, soc[k], 0)
 
 
-@compiled
+@part
 def flush(x: float) -> float:
     """The number itself, or zero where it is too small to matter."""
     y: float = x if (x if x > 0.0 else -x) > TINY else 0.0
@@ -115,7 +114,7 @@ def flush(x: float) -> float:
 
 
 @kernel
-def correct(
+def correct(  # noqa: PLR0915 - one cell, one step, in the order of the textbook
     table: Array,
     was: tuple[Array, Array, Array, Array, Array],
     now: tuple[Array, Array, Array, Array, Array],
@@ -144,8 +143,8 @@ def correct(
     for k in range(soc.shape[0]):
         capacity_Ah = capacity[k] * cell.capacity_Ah
         v = cell_V[k]
-        known = v == v
-        v = v if known else 0.0
+        heard_V = known(v)
+        v = v if heard_V else 0.0
         i = current_A * efficiency + bleed[k] * ocv_V[k] / bleed_ohm
         a1, a2 = physics.decay(dt_s / tau1[k]), physics.decay(dt_s / tau2[k])
         x0 = physics.count(was_soc[k], i, capacity_Ah, heard_s) - lost
@@ -168,8 +167,8 @@ def correct(
         spread_V2 = slope_V[k] * c0 - c1 - c2 + white_V2 + repeat * wrong_V2
         far_V2 = surprise_V * surprise_V * (1.0 / (GATE * GATE))
         spread_V2 = far_V2 if far_V2 > spread_V2 else spread_V2
-        gain = 1.0 / spread_V2 if known else 0.0
-        surprise_V = surprise_V if known else 0.0
+        gain = 1.0 / spread_V2 if heard_V else 0.0
+        surprise_V = surprise_V if heard_V else 0.0
         g0, g1, g2 = c0 * gain, c1 * gain, c2 * gain
 
         y = x0 + g0 * surprise_V
@@ -189,7 +188,7 @@ def correct(
         q22[k] = s22 if s22 > 1e-12 else 1e-12
 
 
-@compiled
+@part
 def first(pack: Pack, was: Belief, frame: Frame) -> Belief:
     """The first belief, from the first voltages: SOC where the OCV meets each, and how sure that can be."""
     cell = pack.cell
@@ -197,11 +196,11 @@ def first(pack: Pack, was: Belief, frame: Frame) -> Belief:
     started = 0.0
     for s in range(pack.strings):
         degC = cell_degC(frame.probe_degC[s], pack.probe_of_cell, frame.ambient_degC)
-        current_A = frame.string_A[s] if frame.string_A[s] == frame.string_A[s] else 0.0
+        current_A = frame.string_A[s] if known(frame.string_A[s]) else 0.0
         total, heard = 0.0, 0.0
         for k in range(pack.series):
             v = frame.cell_V[s, k]
-            if v == v:
+            if known(v):
                 soc[s, k] = soc_of(cell, v, current_A, degC[k])
                 _, slope_V, r0, r1, r2 = physics.parameters(cell.nodes, soc[s, k], degC[k])
                 off_V = cell.model_sigma_V + physics.over_soc(cell.soc_nodes, soc[s, k], 0)
@@ -215,12 +214,12 @@ def first(pack: Pack, was: Belief, frame: Frame) -> Belief:
         if heard > 0.0:
             started = 1.0
             for k in range(pack.series):
-                if math.isnan(frame.cell_V[s, k]):
+                if not known(frame.cell_V[s, k]):
                     soc[s, k] = total / heard
     return Belief(soc, was.rc1_V.copy(), was.rc2_V.copy(), was.hysteresis.copy(), covariance, started)
 
 
-@compiled
+@part
 def soc_of(cell: Cell, cell_V: float, current_A: float, degC: float) -> float:
     """SOC whose OCV, less the drop over R0, is the voltage heard; by bisection, since the OCV rises with SOC."""
     low, high = 0.0, 1.0

@@ -7,13 +7,13 @@ import math
 import numpy as np
 
 from packhorse.cell import physics
-from packhorse.compiled import compiled
+from packhorse.compiled import part
 from packhorse.pack.words import Belief, Estimate, Pack
 
 _W_PER_KW = 1000.0
 
 
-@compiled
+@part
 def summary(pack: Pack, belief: Belief) -> Estimate:
     """Weakest and strongest cell, SOC and energy.
 

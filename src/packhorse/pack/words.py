@@ -135,7 +135,7 @@ class Sensors(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """Which sensors the vehicle has at all (1 or 0). One that is fitted and silent is a fault; one that is not, is not."""
+    """Which sensors the vehicle has at all (1 or 0). Silence is a fault only of what is fitted."""
 
     string_voltage: float
     link_voltage: float

@@ -10,7 +10,8 @@ import math
 import numpy as np
 
 from packhorse.cell import physics
-from packhorse.compiled import compiled
+from packhorse.compiled import part
+from packhorse.pack.known import LARGEST, known
 from packhorse.pack.words import Array, Control, Frame, Pack, Signal, Watch
 
 CELL_MAX_V, CELL_MIN_V, CELL_SPREAD_V = int(Signal.CELL_MAX_V), int(Signal.CELL_MIN_V), int(Signal.CELL_SPREAD_V)
@@ -41,7 +42,7 @@ DISCHARGE_10S, CHARGE_10S = 5, 6
 ROOM_DEGC = 25.0
 
 
-@compiled
+@part
 def judge(pack: Pack, frame: Frame, watch: Watch, control: Control) -> tuple[Array, Array]:
     """Signals and their places, each (signals, strings). `control` says what was commanded until now."""
     signal = np.empty((SIGNALS, pack.strings))
@@ -60,14 +61,14 @@ def judge(pack: Pack, frame: Frame, watch: Watch, control: Control) -> tuple[Arr
     return signal, place
 
 
-@compiled
+@part
 def voltages(pack: Pack, frame: Frame, s: int, signal: Array, place: Array) -> None:
     """Worst cells, spread, sum of cells against the string's own voltage."""
     high, low, total, missing = -math.inf, math.inf, 0.0, 0
     high_at, low_at, missing_at = -1, -1, -1
     for k in range(pack.series):
         v = frame.cell_V[s, k]
-        if v == v:
+        if known(v):
             total += v
             high_at = k if v > high else high_at
             high = v if v > high else high
@@ -83,7 +84,8 @@ def voltages(pack: Pack, frame: Frame, s: int, signal: Array, place: Array) -> N
     place[CELL_MAX_V, s], place[CELL_MIN_V, s], place[CELL_SPREAD_V, s] = high_at, low_at, low_at
     signal[CELLS_MISSING, s], place[CELLS_MISSING, s] = missing, missing_at
     string_V = frame.string_V[s]
-    measured = string_V == string_V
+    measured = known(string_V)
+    string_V = string_V if measured else math.nan
     total = total if missing == 0 else math.nan
     signal[STRING_V_MISSING, s] = 1.0 if pack.fitted.string_voltage > 0.0 and not measured else 0.0
     signal[SUM_MISMATCH_V, s] = abs(total - string_V)
@@ -91,14 +93,14 @@ def voltages(pack: Pack, frame: Frame, s: int, signal: Array, place: Array) -> N
     signal[STRING_MIN_V, s] = string_V if measured else total
 
 
-@compiled
+@part
 def temperatures(pack: Pack, frame: Frame, s: int, signal: Array, place: Array) -> None:
     """Worst probes; those of charging apply only while charge flows or is asked for."""
     high, low, missing = -math.inf, math.inf, 0
     high_at, low_at = -1, -1
     for k in range(pack.probes):
         degC = frame.probe_degC[s, k]
-        if degC == degC:
+        if known(degC):
             high_at = k if degC > high else high_at
             high = degC if degC > high else high
             low_at = k if degC < low else low_at
@@ -116,28 +118,28 @@ def temperatures(pack: Pack, frame: Frame, s: int, signal: Array, place: Array) 
     place[DISCHARGE_MIN_DEGC, s], place[CHARGE_MIN_DEGC, s] = low_at, low_at
     signal[PROBES_MISSING, s] = missing
     inlet, outlet = frame.inlet_degC, frame.outlet_degC
-    signal[COOLANT_MAX_DEGC, s] = outlet if outlet > inlet or inlet != inlet else inlet
+    signal[COOLANT_MAX_DEGC, s] = outlet if outlet > inlet or not known(inlet) else inlet
 
 
-@compiled
+@part
 def rating_A(pack: Pack, degC_low: float, degC_high: float, column: int) -> float:
     """Ten-second rating over the temperatures heard, never below `LEAST_RATING` of that at room temperature."""
     room = physics.over_degC(pack.cell.degC_nodes, ROOM_DEGC, column)
     cold = physics.over_degC(pack.cell.degC_nodes, degC_low, column)
     hot = physics.over_degC(pack.cell.degC_nodes, degC_high, column)
     worst = cold if cold < hot else hot
-    worst = worst if degC_low == degC_low else 0.0
+    worst = worst if known(degC_low) else 0.0
     return worst if worst > LEAST_RATING * room else LEAST_RATING * room
 
 
-@compiled
+@part
 def currents(pack: Pack, frame: Frame, control: Control, s: int, signal: Array) -> None:
     """Current against the ten-second ratings, on open strings, and against the strings beside it."""
-    current_A = frame.string_A[s]
+    current_A = frame.string_A[s] if known(frame.string_A[s]) else math.nan
     low, high = signal[DISCHARGE_MIN_DEGC, s], signal[DISCHARGE_MAX_DEGC, s]
     signal[DISCHARGE_SHARE, s] = current_A / rating_A(pack, low, high, DISCHARGE_10S)
     signal[CHARGE_SHARE, s] = -current_A / rating_A(pack, low, high, CHARGE_10S)
-    signal[CURRENT_MISSING, s] = 0.0 if current_A == current_A else 1.0
+    signal[CURRENT_MISSING, s] = 0.0 if known(current_A) else 1.0
     closed = control.contactor[s, 0] + control.contactor[s, 1] + control.contactor[s, 2] > 0.0
     signal[OPEN_STRING_A, s] = -math.inf if closed else abs(current_A)
     total, count = 0.0, 0
@@ -153,23 +155,19 @@ def currents(pack: Pack, frame: Frame, control: Control, s: int, signal: Array) 
     signal[STRING_DISAGREEMENT_SHARE, s] = abs(current_A - mean) / scale if applies else -math.inf
 
 
-@compiled
+@part
 def circuits(pack: Pack, frame: Frame, control: Control, s: int, signal: Array, place: Array) -> None:
     """Isolation, interlock, contactor feedback, precharge. Fitted and silent counts as the worst."""
-    isolation = frame.isolation_ohm
-    known = isolation == isolation
+    isolation = frame.isolation_ohm if not frame.isolation_ohm > LARGEST else LARGEST
     signal[ISOLATION_OHM_PER_V, s] = isolation / pack.isolation_base_V
-    signal[ISOLATION_MISSING, s] = 1.0 if pack.fitted.isolation > 0.0 and not known else 0.0
+    signal[ISOLATION_MISSING, s] = 1.0 if pack.fitted.isolation > 0.0 and math.isnan(isolation) else 0.0
     hvil = frame.hvil
     silent = 0.0 if pack.fitted.hvil > 0.0 else 1.0
-    signal[HVIL, s] = hvil if hvil == hvil else silent
+    signal[HVIL, s] = hvil if known(hvil) else silent
     mismatch = 0.0
     for k in range(3):
         told, does = control.contactor[s, k], frame.contactor[s, k]
-        if does == does:
-            wrong = abs(told - does) > 0.5
-        else:
-            wrong = pack.fitted.contactor_feedback > 0.0
+        wrong = abs(told - does) > 0.5 if known(does) else pack.fitted.contactor_feedback > 0.0
         place[CONTACTOR_MISMATCH, s] = k if wrong else place[CONTACTOR_MISMATCH, s]
         mismatch += 1.0 if wrong else 0.0
     signal[CONTACTOR_MISMATCH, s] = mismatch

@@ -7,11 +7,13 @@ that is not known neither raises nor clears; its absence is judged by a row of i
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from packhorse.compiled import compiled
+from packhorse.compiled import part
+from packhorse.pack.known import known
 from packhorse.pack.words import Array, Frame, Pack, Reaction, Watch
 
 DERATE, STOP_CHARGE, LIMP = float(Reaction.DERATE), float(Reaction.STOP_CHARGE), float(Reaction.LIMP)
@@ -27,7 +29,7 @@ class Verdict(NamedTuple):
     charge_share: Array  # (strings,)
 
 
-@compiled
+@part
 def begin(faults: int, strings: int, series: int) -> Watch:
     """Nothing seen, nothing raised."""
     return Watch(
@@ -40,7 +42,7 @@ def begin(faults: int, strings: int, series: int) -> Watch:
     )
 
 
-@compiled
+@part
 def freeze(pack: Pack, was: Watch, frame: Frame, dt_s: float) -> Array:
     """For how long every voltage of a string has stood still to the last digit while current flowed [s]."""
     frozen_s = np.zeros(pack.strings)
@@ -48,14 +50,14 @@ def freeze(pack: Pack, was: Watch, frame: Frame, dt_s: float) -> Array:
         same, heard = True, False
         for k in range(pack.series):
             v = frame.cell_V[s, k]
-            heard = heard or v == v
-            same = same and (v == was.heard_V[s, k] or v != v)
+            heard = heard or known(v)
+            same = same and (v == was.heard_V[s, k] or not known(v))
         moving = abs(frame.string_A[s]) > MOVING_C * pack.cell.capacity_Ah
         frozen_s[s] = was.frozen_s[s] + dt_s if same and heard and moving else 0.0
     return frozen_s
 
 
-@compiled
+@part
 def step(pack: Pack, was: Watch, frame: Frame, signal: Array, dt_s: float) -> tuple[Watch, Verdict]:
     """Judge every row of the table on every string."""
     faults = pack.faults
@@ -67,7 +69,7 @@ def step(pack: Pack, was: Watch, frame: Frame, signal: Array, dt_s: float) -> tu
         sign = faults.direction[row]
         for s in range(strings):
             x = signal[faults.signal[row], s]
-            if x != x:
+            if math.isnan(x):
                 continue
             crossed = sign * (x - faults.threshold[row]) > 0.0
             both = crossed and was.beyond[row, s] > 0.0
@@ -84,7 +86,7 @@ def step(pack: Pack, was: Watch, frame: Frame, signal: Array, dt_s: float) -> tu
     return watch, verdict(pack, active)
 
 
-@compiled
+@part
 def verdict(pack: Pack, active: Array) -> Verdict:
     """The strongest reaction and the smallest shares; one more fault can only make them stricter."""
     strings = active.shape[1]
@@ -100,7 +102,7 @@ def verdict(pack: Pack, active: Array) -> Verdict:
     return Verdict(reaction, discharge, charge)
 
 
-@compiled
+@part
 def shares(pack: Pack, reaction: float) -> tuple[float, float]:
     """Which share of the discharge and of the charge limit a reaction leaves.
 
