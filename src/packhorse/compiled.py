@@ -24,14 +24,14 @@ Function = TypeVar("Function")
 
 
 def source_hash() -> str:
-    """Hash of every Python file of the package.
+    """Hash of every Python file that can hold compiled code: all rooms but `app`.
 
     Numba's disk cache looks only at the file of the function itself and would keep stale code when a *called*
     function in another file changes, so the cache folder carries this hash in its name.
     """
     digest = hashlib.sha256()
     home = Path(__file__).parent
-    for path in sorted(home.rglob("*.py")):
+    for path in sorted(set(home.rglob("*.py")) - set((home / "app").rglob("*.py"))):
         digest.update(path.relative_to(home).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

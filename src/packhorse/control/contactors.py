@@ -105,13 +105,12 @@ def from_open(pack: Pack, was: Control, frame: Frame, reaction: float, wanted: b
         return TRIPPED
     if not wanted or (was.tries[s] > 0.0 and was.stage_s[s] < pack.contactors.rest_s):
         return OPEN
-    if s == first:
+    if s == first or pack.fitted.link_voltage == 0.0:
         return PRECHARGE
     live = False
     for other in range(pack.strings):
         live = live or was.stage[other] == CLOSED
-    gap_V = abs(string_V(frame, s) - frame.link_V)
-    near = gap_V < pack.contactors.join_V or pack.fitted.link_voltage == 0.0
+    near = abs(string_V(frame, s) - frame.link_V) < pack.contactors.join_V
     return PRECHARGE if live and near else OPEN
 
 

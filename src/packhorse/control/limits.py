@@ -192,7 +192,7 @@ def power_W(pack: Pack, frame: Frame, estimate: Estimate, signal: Array, string_
     if not known(voltage):
         return string_A * pack.series * pack.cell.min_V
     if direction == CHARGE or not known(now_A):
-        return string_A * voltage
+        return string_A * voltage if voltage > 0.0 else 0.0
     degC = signal[MIN_DEGC, 0] if known(signal[MIN_DEGC, 0]) else 0.0
     sag_V = (string_A - now_A) * pack.series * resistance_ohm(pack, estimate.soc_min[0], degC)
     at_limit_V = voltage - sag_V if sag_V > 0.0 else voltage

@@ -36,6 +36,11 @@ SOC_GRID: Array = np.linspace(0.0, 1.0, SOC_NODES)
 DEGC_GRID: Array = DEGC_FIRST + DEGC_STEP * np.arange(DEGC_NODES, dtype=np.float64)
 
 
+def given(value: float | None, otherwise: float) -> float:
+    """The value where the file gives one; zero is a value."""
+    return otherwise if value is None else value
+
+
 def arrhenius(degC: list[float], values: Array, grid: Array = DEGC_GRID) -> Array:
     """Positive `values` (rows over `degC`) at every temperature of the grid, log-linear in 1/T."""
     logs = np.log(np.asarray(values, dtype=np.float64))
@@ -62,7 +67,8 @@ def compile_cell(cell: CellFile, parallel: int = 1, capacity_Ah: float | None = 
     nodes[:, :, 0] = np.interp(SOC_GRID, ocv.soc, ocv.ocv_V) + np.outer(DEGC_GRID - 25.0, entropy)
     must(
         bool(np.all(np.diff(nodes[:, :, 0], axis=1) > 0)),
-        "ocv.entropy_V_per_K makes the OCV fall with SOC at some temperature; check its sign and unit (V/K)",
+        "ocv.entropy_V_per_K makes the OCV fall with SOC at some temperature from -40 to 80 degC; check its sign and "
+        "its unit (V/K, not mV/K), and that ocv_V rises clearly",
     )
     for column, table in enumerate((res.r0_ohm, res.r1_ohm, res.r2_ohm), start=1):
         over_soc = np.array([np.interp(SOC_GRID, res.soc, row) for row in table])
@@ -81,7 +87,7 @@ def compile_cell(cell: CellFile, parallel: int = 1, capacity_Ah: float | None = 
         nodes=nodes,
         soc_nodes=soc_nodes,
         degC_nodes=degC_nodes,
-        capacity_Ah=capacity_Ah or cell.capacity_Ah * parallel,
+        capacity_Ah=given(capacity_Ah, cell.capacity_Ah * parallel),
         min_V=cell.min_V,
         max_V=cell.max_V,
         hysteresis_rate=ocv.hysteresis_rate,
@@ -104,7 +110,7 @@ def compile_pack(pack: PackFile, cell_file: CellFile) -> Pack:
     """The pack as arrays. Raises ValueError where parts that are each valid do not fit together."""
     cell = compile_cell(cell_file, pack.parallel, pack.capacity_Ah)
     capacity_Ah = cell.capacity_Ah
-    charge_V = pack.charging.cell_V or cell.max_V
+    charge_V = given(pack.charging.cell_V, cell.max_V)
     must(charge_V <= cell.max_V, f"charging.cell_V {charge_V:g} is above the cell's max_V {cell.max_V:g}; lower it")
     warm = int(np.argmin(np.abs(DEGC_GRID - 25.0)))
     rated_A = float(cell.degC_nodes[warm, 5])
@@ -131,7 +137,7 @@ def compile_pack(pack: PackFile, cell_file: CellFile) -> Pack:
             bleed_ohm=balancing.bleed_ohm,
             start_Ah=balancing.start_share * capacity_Ah,
             stop_Ah=balancing.stop_share * capacity_Ah,
-            min_cell_V=balancing.min_cell_V or cell_file.min_V + 0.5 * (cell_file.nominal_V - cell_file.min_V),
+            min_cell_V=given(balancing.min_cell_V, 0.5 * (cell_file.min_V + cell_file.nominal_V)),
             max_string_A=balancing.max_string_share * capacity_Ah,
         ),
         thermal=Thermal(
@@ -144,7 +150,7 @@ def compile_pack(pack: PackFile, cell_file: CellFile) -> Pack:
             spread_on_K=thermal.spread_on_K,
         ),
         derating=Derating(
-            **derating.model_dump(exclude={"max_string_A"}), max_string_A=derating.max_string_A or 1.2 * rated_A
+            **derating.model_dump(exclude={"max_string_A"}), max_string_A=given(derating.max_string_A, 1.2 * rated_A)
         ),
         charging=Charging(
             cell_V=charge_V,

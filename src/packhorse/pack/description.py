@@ -11,7 +11,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Celsius = Annotated[float, Field(ge=-60, le=120)]
 CellVolt = Annotated[float, Field(ge=0.5, le=5.0)]
@@ -19,16 +18,21 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 GroupOhm = Annotated[float, Field(gt=0, le=1.0)]
 Ampere = Annotated[float, Field(ge=0, le=5_000)]
 
+LEAST_WH_PER_KG, MOST_WH_PER_KG = 20.0, 600.0
+MOST_DROP_V = 1.0
+MOST_RATE_PER_H = 100.0
+"""No cell is beyond these; figures that are were given in another unit."""
+
 
 class Described(BaseModel):
-    """A part of a file: unknown keys refused, NaN and infinity refused, frozen after reading."""
+    """A part of a file: unknown keys, NaN, infinity and text in place of numbers refused, frozen after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
-def rising(values: list[float]) -> bool:
-    """Whether every value is larger than the one before."""
-    return all(a < b for a, b in pairwise(values))
+def rising(values: list[float], step: float = 1e-6) -> bool:
+    """Whether every value is larger than the one before, by at least a step that arithmetic can see."""
+    return all(a + step <= b for a, b in pairwise(values))
 
 
 def must(condition: bool, message: str) -> None:
@@ -147,6 +151,27 @@ class CellFile(Described):
             f"ocv_V runs {self.ocv.ocv_V[0]:g} to {self.ocv.ocv_V[-1]:g} V, outside min_V..max_V "
             f"({self.min_V:g}..{self.max_V:g}); check the units (V, not mV) and the limits",
         )
+        energy_Wh_per_kg = self.capacity_Ah * self.nominal_V / self.mass_kg
+        must(
+            LEAST_WH_PER_KG <= energy_Wh_per_kg <= MOST_WH_PER_KG,
+            f"capacity_Ah {self.capacity_Ah:g} and mass_kg {self.mass_kg:g} give {energy_Wh_per_kg:.4g} Wh/kg; cells "
+            f"have {LEAST_WH_PER_KG:g} to {MOST_WH_PER_KG:g}; check the units (Ah, not mAh; kg, not g)",
+        )
+        for name in ("r0_ohm", "r1_ohm", "r2_ohm"):
+            least_ohm = min(map(min, getattr(self.resistance, name)))
+            drop_V = self.capacity_Ah * least_ohm
+            must(
+                drop_V <= MOST_DROP_V,
+                f"resistance.{name} is {least_ohm:g} ohm even where it is least, which takes {drop_V:.3g} V at "
+                f"{self.capacity_Ah:g} A; check the unit (ohm, not mohm)",
+            )
+        for name in ("discharge_A", "charge_A", "discharge_10s_A", "charge_10s_A"):
+            most_A = max(getattr(self.over_temperature, name))
+            must(
+                most_A <= MOST_RATE_PER_H * self.capacity_Ah,
+                f"over_temperature.{name} reaches {most_A:g} A in a cell of {self.capacity_Ah:g} Ah; "
+                f"check the unit (A, not mA)",
+            )
         must(self.min_charge_degC < self.max_charge_degC, "min_charge_degC must be below max_charge_degC")
         must(self.min_discharge_degC < self.max_discharge_degC, "min_discharge_degC must be below max_discharge_degC")
         return self

@@ -19,6 +19,20 @@ from packhorse.pack.words import Faults, Reaction, Severity, Signal
 
 TABLE = Path(__file__).parent / "faults.toml"
 
+PLAUSIBLE = {
+    Signal.CELL_MAX_V: (0.5, 5.0, "V, not mV"),
+    Signal.CELL_MIN_V: (0.5, 5.0, "V, not mV"),
+    Signal.CELL_SPREAD_V: (0.0, 2.0, "V, not mV"),
+    Signal.DISCHARGE_SHARE: (0.0, 10.0, "a fraction, not percent"),
+    Signal.CHARGE_SHARE: (0.0, 10.0, "a fraction, not percent"),
+    Signal.DISCHARGE_MAX_DEGC: (-60.0, 120.0, "degC, not K"),
+    Signal.DISCHARGE_MIN_DEGC: (-60.0, 120.0, "degC, not K"),
+    Signal.CHARGE_MAX_DEGC: (-60.0, 120.0, "degC, not K"),
+    Signal.CHARGE_MIN_DEGC: (-60.0, 120.0, "degC, not K"),
+    Signal.COOLANT_MAX_DEGC: (-60.0, 120.0, "degC, not K"),
+}
+"""Where a pack may put its own threshold, and the slip that others usually are."""
+
 
 class FaultRow(NamedTuple):
     """One fault as the table describes it."""
@@ -63,6 +77,14 @@ def fault_code(name: str) -> int:
     return known.index(name)
 
 
+def _plausible(row: FaultRow, threshold: float) -> float:
+    """A pack's own threshold. Raises ValueError where it would never, or always, be crossed."""
+    low, high, slip = PLAUSIBLE.get(row.signal, (-np.inf, np.inf, ""))
+    if not low <= threshold <= high:
+        raise ValueError(f"faults.{row.name}.threshold: found {threshold:g}; give {low:g} to {high:g}; in {slip}")
+    return threshold
+
+
 def compile_faults(limits: Mapping[str, float], changes: Mapping[str, Mapping[str, Any]]) -> Faults:
     """The table as arrays, with every limit resolved and the pack's changes applied.
 
@@ -77,7 +99,7 @@ def compile_faults(limits: Mapping[str, float], changes: Mapping[str, Mapping[st
     for code, row in enumerate(rows):
         change = changes.get(row.name, {})
         if change.get("threshold") is not None:
-            threshold[code] = change["threshold"]
+            threshold[code] = _plausible(row, change["threshold"])
         if change.get("debounce_s") is not None:
             debounce_s[code] = change["debounce_s"]
         if not change.get("enabled", True):

@@ -140,8 +140,8 @@ def currents(pack: Pack, frame: Frame, control: Control, s: int, signal: Array) 
     signal[DISCHARGE_SHARE, s] = current_A / rating_A(pack, low, high, DISCHARGE_10S)
     signal[CHARGE_SHARE, s] = -current_A / rating_A(pack, low, high, CHARGE_10S)
     signal[CURRENT_MISSING, s] = 0.0 if known(current_A) else 1.0
-    closed = control.contactor[s, 0] + control.contactor[s, 1] + control.contactor[s, 2] > 0.0
-    signal[OPEN_STRING_A, s] = -math.inf if closed else abs(current_A)
+    told = control.contactor[s, 0] + control.contactor[s, 1] + control.contactor[s, 2] > 0.0
+    signal[OPEN_STRING_A, s] = -math.inf if told else abs(current_A)
     total, count = 0.0, 0
     for other in range(pack.strings):
         if control.contactor[other, 1] > 0.0:

@@ -76,11 +76,12 @@ def step(pack: Pack, was: Watch, frame: Frame, signal: Array, dt_s: float) -> tu
             over_s[row, s] = was.over_s[row, s] + tick_s if both else 0.0
             beyond[row, s] = 1.0 if crossed else 0.0
             back = sign * (x - faults.clear[row]) <= 0.0 and not crossed
-            clear_s[row, s] = was.clear_s[row, s] + tick_s if back else 0.0
+            waiting = back and was.active[row, s] > 0.0
+            clear_s[row, s] = was.clear_s[row, s] + tick_s if waiting else 0.0
             if crossed and over_s[row, s] >= faults.debounce_s[row]:
                 active[row, s] = 1.0
             free = faults.latched[row] == 0.0 or frame.reset_request > 0.0
-            if active[row, s] > 0.0 and free and back and clear_s[row, s] >= faults.clear_s[row]:
+            if waiting and free and clear_s[row, s] >= faults.clear_s[row]:
                 active[row, s] = 0.0
     watch = Watch(over_s, clear_s, active, beyond, frame.cell_V.copy(), freeze(pack, was, frame, tick_s))
     return watch, verdict(pack, active)
