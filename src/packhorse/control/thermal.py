@@ -44,6 +44,7 @@ def regulate(pack: Pack, was: Control, frame: Frame, signal: Array) -> Heat:
     heating = 1.0 if cold < rules.heat_on_degC or (was.heating > 0.0 and cold < rules.heat_off_degC) else 0.0
     heating = 0.0 if cooling > 0.0 else heating
     share = (hot - rules.cool_off_degC) / (rules.cool_on_degC - rules.cool_off_degC + FULL_K)
+    share = share if share > 0.0 else 0.0
     share = (share if share < 1.0 else 1.0) * cooling
     uneven = 1.0 if hot - cold > rules.spread_on_K else 0.0
     free = frame.ambient_degC < hot - rules.free_cooling_K

@@ -17,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from packhorse.cell import physics
+from packhorse.cell.table import CAPACITY, HYSTERESIS_V, OCV, R0, R1, R2, ROWS, SLOPE, TAU1, TAU2, look_up
 from packhorse.compiled import kernel, part
 from packhorse.estimation.temperature import cell_degC
 from packhorse.pack.known import known
@@ -32,8 +33,6 @@ RC_SIGMA_V = 1e-4
 """How far an RC voltage may wander from its equation in a second."""
 TINY = 1e-25
 """Numbers below this are taken for zero, or the processor would crawl through denormals."""
-
-OCV, SLOPE, R0, R1, R2, TAU1, TAU2, CAPACITY, HYSTERESIS_V, ROWS = range(10)
 
 
 @part
@@ -87,23 +86,6 @@ def count_on(pack: Pack, string_A: float, connected: float, dt_s: float) -> tupl
     unheard = UNHEARD_C * (dt_s - heard_s) / physics.SECONDS_PER_HOUR
     unheard = unheard if connected > 0.0 else 0.0
     return string_A if heard else 0.0, heard_s, unheard * unheard
-
-
-@kernel
-def look_up(nodes: Array, soc_nodes: Array, degC_nodes: Array, soc: Array, degC: Array, table: Array) -> None:
-    """Parameters of every cell of a string at its SOC and temperature into the rows of `table`."""
-    for k in range(soc.shape[0]):
-        ocv_V, slope_V, r0, r1, r2 = physics.parameters(nodes, soc[k], degC[k])
-        table[OCV, k] = ocv_V
-        table[SLOPE, k] = slope_V
-        table[R0, k] = r0
-        table[R1, k] = r1
-        table[R2, k] = r2
-        tau1, tau2, share = physics.three_over_degC(degC_nodes, degC[k])
-        table[TAU1, k] = tau1
-        table[TAU2, k] = tau2
-        table[CAPACITY, k] = share
-        table[HYSTERESIS_V, k] = physics.over_soc(soc_nodes, soc[k], 0)
 
 
 @part

@@ -265,7 +265,7 @@ class DeratingPart(Described):
 
 
 class ChargingPart(Described):
-    """How charging ends. `cell_V` defaults to the cell's max_V."""
+    """How charging ends. `cell_V` defaults to the cell's max_V less `derating.margin_V`: the limit ends there."""
 
     cell_V: CellVolt | None = None
     taper_share: Annotated[float, Field(gt=0, le=0.2)] = 0.02
