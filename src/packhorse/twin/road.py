@@ -14,6 +14,8 @@ PRESSURE_PA = 101_325.0
 KELVIN = 273.15
 CREEP_M_PER_S = 0.1
 """Below this the truck stands."""
+ITERATIONS = 4
+"""Enough for the mean speed of a tick and the resistance at that speed to agree within 0.1 %."""
 
 
 class Motion(NamedTuple):
@@ -61,8 +63,13 @@ def move(road: Road, was_m_per_s: float, demand: Demand, dt_s: float, most_W: fl
     ceiling_W = most_W if most_W < road.drive_W else road.drive_W
     ceiling_W = ceiling_W if ceiling_W > 0.0 else 0.0
     battery_W = wheel_W / road.efficiency
-    if battery_W > ceiling_W:
-        battery_W = ceiling_W
-        wish = (battery_W * road.efficiency / mean - against_N) / road.mass_kg
-    now = was_m_per_s + wish * dt_s
-    return Motion(now if now > 0.0 else 0.0, mean, battery_W, 0.0)
+    if battery_W <= ceiling_W:
+        return Motion(was_m_per_s + wish * dt_s, mean, battery_W, 0.0)
+    now = was_m_per_s
+    for _ in range(ITERATIONS):
+        mean = 0.5 * (was_m_per_s + now)
+        against_N = resistance_N(road, mean, demand.grade, demand.ambient_degC)
+        gained_J = (ceiling_W * road.efficiency - against_N * mean) * dt_s
+        square = was_m_per_s * was_m_per_s + 2.0 * gained_J / road.mass_kg
+        now = math.sqrt(square) if square > 0.0 else 0.0
+    return Motion(now, mean, ceiling_W, 0.0)
