@@ -270,10 +270,9 @@ class DeratingPart(Described):
 
 
 class ChargingPart(Described):
-    """How charging ends. `cell_V` defaults to the cell's max_V."""
+    """How charging ends. `cell_V` is at most the cell's max_V less `derating.margin_V`, which is its default."""
 
     cell_V: CellVolt | None = None
-    taper_share: Annotated[float, Field(gt=0, le=0.2)] = 0.02
     end_share: Annotated[float, Field(gt=0, le=0.5)] = 0.05
     target_soc: Annotated[float, Field(gt=0, le=1)] = 1.0
 
