@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -118,3 +120,34 @@ def closed(pack: Pack) -> State:
 def stacked(frames: list[Frame]) -> Frames:
     """Single frames as one block."""
     return Frames(*(np.ascontiguousarray(np.stack([np.asarray(f[i], float) for f in frames])) for i in range(16)))
+
+
+def toml(raw: dict[str, Any]) -> str:
+    """A description as the text of a TOML file: plain keys first, then tables."""
+    tables = {key: value for key, value in raw.items() if isinstance(value, dict)}
+    lines = _lines({key: value for key, value in raw.items() if key not in tables})
+    for name, table in tables.items():
+        lines += ["", f"[{_key(name)}]", *_lines(table)]
+    return "\n".join(lines) + "\n"
+
+
+def _lines(table: dict[str, Any]) -> list[str]:
+    return [f"{_key(key)} = {_value(value)}" for key, value in table.items()]
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch("[A-Za-z0-9_-]+", key) else _text(key)
+
+
+def _text(text: str) -> str:
+    return json.dumps(text).replace("\x7f", "\\u007f")
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(_lines(value))}}}"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _text(value) if isinstance(value, str) else repr(value)

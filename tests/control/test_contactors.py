@@ -8,20 +8,40 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from packhorse import bms, control
 from packhorse.compiled import compiled
-from packhorse.control.contactors import Plan
 from packhorse.pack.faults import fault_code
-from packhorse.pack.words import Array, Control, Frame, Pack, Reaction, Stage
-from packs import calm, closed, drive_on, small_pack
+from packhorse.pack.words import Array, Control, Frame, Frames, Pack, Reaction, Stage
+from packs import calm, closed, drive_on, small_pack, stacked
 
 PACK = small_pack()
 
 
+class Swept(NamedTuple):
+    """What one memory becomes under every combination heard, combinations first."""
+
+    stage: Array  # (combinations, strings)
+    stage_s: Array
+    tries: Array
+    contactor: Array  # (combinations, strings, 3)
+
+
 @compiled
-def advance(pack: Pack, was: Control, frame: Frame, reaction: Array, dt_s: float) -> Plan:
-    return control.sequence(pack, was, frame, reaction, dt_s)
+def sweep(pack: Pack, was: Control, frames: Frames, reaction: Array, dt_s: float) -> Swept:
+    count, strings = reaction.shape
+    swept = Swept(
+        np.empty((count, strings)),
+        np.empty((count, strings)),
+        np.empty((count, strings)),
+        np.empty((count, strings, 3)),
+    )
+    for k in range(count):
+        plan = control.sequence(pack, was, bms.frame_at(frames, k), reaction[k], dt_s)
+        swept.stage[k], swept.stage_s[k], swept.tries[k] = plan.stage, plan.stage_s, plan.tries
+        swept.contactor[k] = control.positions(plan.stage)
+    return swept
 
 
 class Heard(NamedTuple):
@@ -47,8 +67,15 @@ HEARD = [
     )
 ]
 LINK_V = {"empty": 0.0, "charged": 18.4, "unheard": math.nan}
-# what distinguishes two memories: stage, whether waiting times have passed, failed tries
-Memory = tuple[tuple[float, float, float], ...]
+# the columns of HEARD as arrays, (combinations, strings)
+REACTION = np.array([heard.reaction for heard in HEARD], dtype=float)
+WANTED = np.array([[heard.drive + heard.charge > 0] * 2 for heard in HEARD])
+RESET = np.array([[heard.reset > 0] * 2 for heard in HEARD])
+CHARGED = np.array([[heard.link == "charged"] * 2 for heard in HEARD])
+RESTING = np.array([[heard.current_A == 0.0] * 2 for heard in HEARD])
+OPEN, PRECHARGE, CLOSED, OPENING, TRIPPED = map(float, Stage)
+CONTACTORS = np.array([(0, 0, 0), (1, 0, 1), (1, 1, 0), (1, 1, 0), (0, 0, 0)], dtype=float)
+LONGEST_S, MOST_TRIES = 6.0, 3.0
 
 
 def frame_of(heard: Heard) -> Frame:
@@ -63,68 +90,67 @@ def frame_of(heard: Heard) -> Frame:
     )
 
 
-def control_of(memory: Memory) -> Control:
-    return bms.start(PACK).control._replace(
-        stage=np.array([m[0] for m in memory]),
-        stage_s=np.array([m[1] for m in memory]),
-        tries=np.array([m[2] for m in memory]),
-    )
+def remembered(swept: Swept) -> Array:
+    """What distinguishes two memories, (combinations, 6): stages, waiting times up to the longest wait, tries."""
+    return np.hstack([swept.stage, np.minimum(swept.stage_s, LONGEST_S), np.minimum(swept.tries, MOST_TRIES)])
 
 
-def remembered(plan: Plan) -> Memory:
-    """Times count in seconds up to the longest wait, failed tries up to their limit."""
-    return tuple(
-        (float(plan.stage[s]), min(float(plan.stage_s[s]), 6.0), min(float(plan.tries[s]), 3.0)) for s in range(2)
-    )
+def broken(was: Array, now: Swept) -> dict[str, NDArray[np.bool_]]:
+    """For every rule where it is broken, (combinations, strings)."""
+    before, after = np.broadcast_to(was[:2], now.stage.shape), now.stage
+    waited_s = was[2:4]
+    unwell, worst = REACTION >= Reaction.OPEN_AFTER_WARNING, REACTION == Reaction.OPEN_NOW
+    closes = (after == CLOSED) & (before != CLOSED)
+    released = (before == TRIPPED) & (after != TRIPPED)
+    leaves = (before == OPENING) & ((after == OPEN) | (after == TRIPPED)) & ~worst
+    begins = (after == PRECHARGE) & (before != PRECHARGE)
+    live = (before == CLOSED) | (before == OPENING) | (after == CLOSED) | (after == OPENING)
+    other_live = live[:, ::-1]
+    precharging = (after == PRECHARGE).sum(axis=1, keepdims=True)
+    allowed = 2 - bool((was[:2] == OPEN).all())
+    return {
+        "the contactors follow the stage": (now.contactor != CONTACTORS[after.astype(int)]).any(axis=2),
+        "an unwell string neither opens quietly nor precharges": unwell & ((after == OPEN) | (after == PRECHARGE)),
+        "an unwell string never closes": unwell & closes,
+        "the worst reaction trips": worst & (after != TRIPPED),
+        "a string closes only where it is wanted": closes & ~WANTED,
+        "a string closes only out of precharge or opening": closes & (before != PRECHARGE) & (before != OPENING),
+        "precharge ends only on a charged link": closes & (before == PRECHARGE) & ~CHARGED,
+        "a trip is released only by a reset": released & ~RESET,
+        "a trip is never released while unwell": released & unwell,
+        "a released trip is open": released & (after != OPEN),
+        "opening waits for little current or the longest warning": leaves
+        & ~RESTING
+        & (waited_s + 1.0 < 2 * PACK.contactors.warning_s),
+        "a string joins only a charged link": begins & other_live & ~CHARGED,
+        "only one string at a time charges an open link": np.broadcast_to(precharging > allowed, after.shape),
+    }
 
 
-def check(was: Memory, heard: Heard, now: Memory) -> None:
-    both = f"{was} {heard} {now}"
-    contactor = {Stage.OPEN: (0, 0, 0), Stage.PRECHARGE: (1, 0, 1), Stage.CLOSED: (1, 1, 0), Stage.OPENING: (1, 1, 0)}
-    for s in range(2):
-        before, after, reaction = was[s][0], now[s][0], heard.reaction[s]
-        wanted = heard.drive + heard.charge > 0
-        asked = bms.control.positions.py_func(np.array([after]))[0]
-        assert tuple(asked) == contactor.get(Stage(int(after)), (0, 0, 0)), both
-        if reaction >= Reaction.OPEN_AFTER_WARNING:
-            assert after not in {Stage.OPEN, Stage.PRECHARGE}, both
-            assert not (after == Stage.CLOSED and before != Stage.CLOSED), both
-        if reaction == Reaction.OPEN_NOW:
-            assert after == Stage.TRIPPED, both
-        if after == Stage.CLOSED and before != Stage.CLOSED:
-            assert wanted, both
-            assert before in {Stage.PRECHARGE, Stage.OPENING}, both
-            if before == Stage.PRECHARGE:
-                assert heard.link == "charged", both
-        if before == Stage.TRIPPED and after != Stage.TRIPPED:
-            assert heard.reset > 0, both
-            assert reaction < Reaction.OPEN_AFTER_WARNING, both
-            assert after == Stage.OPEN, both
-        if before == Stage.OPENING and after in {Stage.OPEN, Stage.TRIPPED} and reaction < Reaction.OPEN_NOW:
-            assert heard.current_A == 0.0 or was[s][1] + 1.0 >= 2 * PACK.contactors.warning_s, both
-        if after == Stage.PRECHARGE and before != Stage.PRECHARGE:
-            others = [was[1 - s][0], now[1 - s][0]]
-            first = Stage.CLOSED not in others and Stage.OPENING not in others
-            assert first or heard.link == "charged", both
-    assert [m[0] for m in now].count(Stage.PRECHARGE) <= 2 - (was[0][0] == was[1][0] == Stage.OPEN), both
+def check(was: Array, now: Swept) -> None:
+    assert np.isin(now.stage, list(Stage)).all(), was
+    for rule, where in broken(was, now).items():
+        if where.any():
+            k, s = np.argwhere(where)[0]
+            pytest.fail(f"{rule}: string {s} of {was}, which heard {HEARD[k]}, became {remembered(now)[k]}")
 
 
 def test_every_reachable_state_keeps_the_rules() -> None:
-    start: Memory = ((0.0, 6.0, 0.0), (0.0, 6.0, 0.0))
-    seen, todo, steps = {start}, [start], 0
-    frames = [(heard, frame_of(heard), np.array(heard.reaction, dtype=float)) for heard in HEARD]
+    memory = bms.start(PACK).control
+    frames = stacked([frame_of(heard) for heard in HEARD])
+    start = np.array([OPEN, OPEN, LONGEST_S, LONGEST_S, 0.0, 0.0])
+    seen, todo = {tuple(start)}, [start]
     while todo:
         was = todo.pop()
-        memory = control_of(was)
-        for heard, frame, reaction in frames:
-            now = remembered(advance(PACK, memory, frame, reaction, 1.0))
-            check(was, heard, now)
-            steps += 1
-            if now not in seen:
-                seen.add(now)
-                todo.append(now)
-    assert {m[0] for memory in seen for m in memory} == set(map(float, Stage))
-    assert steps == len(seen) * len(HEARD)
+        memory = memory._replace(stage=was[:2], stage_s=was[2:4], tries=was[4:])
+        swept = sweep(PACK, memory, frames, REACTION, 1.0)
+        check(was, swept)
+        now = remembered(swept)
+        _, where = np.unique(now @ 10.0 ** np.arange(6), return_index=True)
+        new = [now[k] for k in where if tuple(now[k]) not in seen]
+        seen.update(map(tuple, new))
+        todo.extend(new)
+    assert {stage for memory in seen for stage in memory[:2]} == set(map(float, Stage))
     assert len(seen) > 500
 
 

@@ -37,26 +37,28 @@ def charge(
     charge_V = rules.cell_V * pack.series
     if frame.charge_request <= 0.0:
         return Charge(0.0, charge_V, 0.0)
-    asked_A, closed, full = limits.charge_A, 0.0, False
+    closed = 0.0
+    for stage in plan.stage:
+        closed += 1.0 if stage == CLOSED else 0.0
+    asked_A, full = limits.charge_A, False
     for s in range(pack.strings):
         if plan.stage[s] != CLOSED:
             continue
-        closed += 1.0
         degC = signal[MIN_DEGC, s] if known(signal[MIN_DEGC, s]) else 0.0
         room_V = rules.cell_V - signal[MAX_V, s]
         taper_A = -frame.string_A[s] + room_V / resistance_ohm(pack, estimate.soc_max[s], degC)
         trickle = -frame.string_A[s] < rules.end_share * pack.cell.capacity_Ah
         full = full or (room_V < FULL_V and trickle)
-        asked_A = closed_share(asked_A, taper_A, pack.strings)
+        asked_A = closed_share(asked_A, taper_A, closed)
     done = was.charge_done > 0.0 or (closed > 0.0 and (full or estimate.soc >= rules.target_soc))
     nothing = done or closed == 0.0
     return Charge(0.0 if nothing else asked_A, charge_V, 1.0 if done else 0.0)
 
 
 @part
-def closed_share(asked_A: float, string_A: float, strings: int) -> float:
-    """The smaller of what is asked already and what all strings take if each takes `string_A`; unknown is nothing."""
-    total_A = string_A * strings
+def closed_share(asked_A: float, string_A: float, closed: float) -> float:
+    """The smaller of what is asked already and `string_A` for each of the closed strings; unknown is nothing."""
+    total_A = string_A * closed
     if total_A >= asked_A:
         return asked_A
     return total_A if total_A > 0.0 else 0.0

@@ -24,6 +24,7 @@ CELL_RATING, TEMPERATURE, CELL_VOLTAGE = (
     float(Reason.CELL_VOLTAGE),
 )
 SOC, FAULT, CONTACTORS = float(Reason.SOC), float(Reason.FAULT), float(Reason.CONTACTORS)
+CHARGE_DONE = float(Reason.CHARGE_DONE)
 NOT_HEARD, RECOVERING, STRING_RATING = float(Reason.NOT_HEARD), float(Reason.RECOVERING), float(Reason.STRING_RATING)
 CLOSED, OPENING = float(Stage.CLOSED), float(Stage.OPENING)
 MAX_V, MIN_V = int(Signal.CELL_MAX_V), int(Signal.CELL_MIN_V)
@@ -54,11 +55,16 @@ def tighter(bound: Bound, current_A: float, reason: float) -> Bound:
 
 @part
 def rating(pack: Pack, signal: Array, s: int, direction: int, mean_square_A2: float) -> Bound:
-    """What the cells are rated for at their temperatures: the ten-second rating while the half minute allows it."""
+    """What the cells are rated for at their temperatures: the ten-second rating while the half minute allows it.
+
+    Beyond the temperatures for charging no charge is allowed, whatever the ratings say: taking it would be a fault.
+    """
     nodes = pack.cell.degC_nodes
     low, high = signal[MIN_DEGC, s], signal[MAX_DEGC, s]
     if not known(low):
         return Bound(pack.derating.limp_share * physics.over_degC(nodes, ROOM_DEGC, STEADY + direction), NOT_HEARD)
+    if direction == CHARGE and (low < pack.temperature[0] or high > pack.temperature[1]):
+        return Bound(0.0, TEMPERATURE)
     room = physics.over_degC(nodes, ROOM_DEGC, PEAK + direction)
     peak = min(physics.over_degC(nodes, low, PEAK + direction), physics.over_degC(nodes, high, PEAK + direction))
     steady = min(physics.over_degC(nodes, low, STEADY + direction), physics.over_degC(nodes, high, STEADY + direction))
@@ -150,6 +156,8 @@ def limits(
         ramp_A = pack.derating.ramp_per_s * dt_s * physics.over_degC(pack.cell.degC_nodes, ROOM_DEGC, PEAK + direction)
         for s in range(pack.strings):
             bound = string_bound(pack, frame, estimate, signal, verdict, plan, s, direction)
+            if direction == CHARGE and was.charge_done > 0.0 and frame.charge_request > 0.0:
+                bound = tighter(bound, 0.0, CHARGE_DONE)
             bound = tighter(bound, was.limit_A[direction, s] + ramp_A, RECOVERING)
             string_A[direction, s], reason[direction, s] = bound.current_A, bound.reason
     discharge_A, discharge_reason, _ = together(plan.stage, string_A[DISCHARGE], reason[DISCHARGE])

@@ -14,6 +14,8 @@ Sources 134 (2004) 277-292, doi 10.1016/j.jpowsour.2004.02.033. What is added to
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from packhorse.cell import physics
@@ -79,13 +81,13 @@ def step(pack: Pack, was: Belief, frame: Frame, bleed: Array, contactor: Array, 
 
 @part
 def count_on(pack: Pack, string_A: float, connected: float, dt_s: float) -> tuple[float, float, float]:
-    """Current to count [A], for how long [s], and the variance of SOC that the unheard rest of the time adds."""
+    """Current to count [A], for how long [s], and what the unheard rest of the time adds to the sigma of SOC."""
     heard = known(string_A)
     heard_s = dt_s if dt_s < pack.sensors.patience_s else pack.sensors.patience_s
     heard_s = heard_s if heard else 0.0
     unheard = UNHEARD_C * (dt_s - heard_s) / physics.SECONDS_PER_HOUR
     unheard = unheard if connected > 0.0 else 0.0
-    return string_A if heard else 0.0, heard_s, unheard * unheard
+    return string_A if heard else 0.0, heard_s, unheard
 
 
 @part
@@ -134,7 +136,8 @@ def correct(  # noqa: PLR0915 - one cell, one step, in the order of the textbook
         x2 = physics.relax(was_rc2[k], i, r2[k], a2)
         turned = physics.hysteresis(was_h[k], i, capacity_Ah, cell.hysteresis_rate, heard_s)
         as_per_soc = physics.SECONDS_PER_HOUR * capacity_Ah
-        s00 = p00[k] + drift_As2 / (as_per_soc * as_per_soc) + unheard
+        unsure = unheard * (unheard + 2.0 * math.sqrt(p00[k]))
+        s00 = p00[k] + drift_As2 / (as_per_soc * as_per_soc) + unsure
         s00 = s00 if s00 < SOC_SIGMA_MAX * SOC_SIGMA_MAX else SOC_SIGMA_MAX * SOC_SIGMA_MAX
         s01, s02, s12 = a1 * p01[k], a2 * p02[k], a1 * a2 * p12[k]
         s11, s22 = a1 * a1 * p11[k] + rc_noise, a2 * a2 * p22[k] + rc_noise

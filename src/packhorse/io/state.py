@@ -5,14 +5,19 @@ from __future__ import annotations
 import io
 import typing
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from packhorse import bms
 from packhorse.io.errors import ReadError
 from packhorse.io.whole import write_whole
 from packhorse.pack.words import Pack, State
+
+BROKEN = (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What reading a damaged archive may raise."""
 
 
 def save_state(path: Path, state: State) -> None:
@@ -28,18 +33,23 @@ def load_state(path: Path, pack: Pack) -> State:
     Raises ReadError where the file is damaged or was saved for a pack of another shape or fault table.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            state: State = _build("", State, dict(archive))
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        with zipfile.ZipFile(path) as archive:
+            leaves = {name.removesuffix(".npy"): _leaf(archive.read(name)) for name in archive.namelist()}
+        state: State = _build("", State, leaves)
+    except BROKEN as error:
         raise ReadError(f"{path}: not a saved state ({error}); start without it, or give the right file") from error
-    want = ((pack.strings, pack.series), (pack.faults.signal.shape[0], pack.strings))
-    have = (state.belief.soc.shape, state.watch.active.shape)
-    if want != have:
-        raise ReadError(
-            f"{path}: saved for cells and faults of shapes {have}, this pack has {want}; start without it, or give "
-            "the state of this pack"
-        )
+    for name, fresh in _flatten("", bms.start(pack)).items():
+        if leaves[name].shape != fresh.shape:
+            raise ReadError(
+                f"{path}: saved with {name} of shape {leaves[name].shape}, this pack has {fresh.shape}; start without "
+                "it, or give the state of this pack"
+            )
     return state
+
+
+def _leaf(content: bytes) -> Any:
+    """One array out of the bytes of a .npy file."""
+    return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
 
 
 def _flatten(prefix: str, value: Any) -> dict[str, Any]:

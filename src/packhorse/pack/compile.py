@@ -110,13 +110,9 @@ def compile_pack(pack: PackFile, cell_file: CellFile) -> Pack:
     """The pack as arrays. Raises ValueError where parts that are each valid do not fit together."""
     cell = compile_cell(cell_file, pack.parallel, pack.capacity_Ah)
     capacity_Ah = cell.capacity_Ah
-    highest_V = cell.max_V - pack.derating.margin_V
-    charge_V = given(pack.charging.cell_V, highest_V)
-    must(
-        charge_V <= highest_V + 1e-9,
-        f"charging.cell_V {charge_V:g} is above {highest_V:g}, the cell's max_V {cell.max_V:g} less "
-        f"derating.margin_V {pack.derating.margin_V:g}, where the charge limit ends; lower it",
-    )
+    most_V = cell.max_V - pack.derating.margin_V
+    charge_V = given(pack.charging.cell_V, most_V)
+    must(charge_V <= cell.max_V, f"charging.cell_V {charge_V:g} is above the cell's max_V {cell.max_V:g}; lower it")
     warm = int(np.argmin(np.abs(DEGC_GRID - 25.0)))
     rated_A = float(cell.degC_nodes[warm, 5])
     temperature = np.array(
@@ -158,8 +154,7 @@ def compile_pack(pack: PackFile, cell_file: CellFile) -> Pack:
             **derating.model_dump(exclude={"max_string_A"}), max_string_A=given(derating.max_string_A, 1.2 * rated_A)
         ),
         charging=Charging(
-            cell_V=charge_V,
-            taper_share=pack.charging.taper_share,
+            cell_V=min(charge_V, most_V),
             end_share=pack.charging.end_share,
             target_soc=pack.charging.target_soc,
         ),

@@ -172,8 +172,9 @@ class CellFile(Described):
                 f"over_temperature.{name} reaches {most_A:g} A in a cell of {self.capacity_Ah:g} Ah; "
                 f"check the unit (A, not mA)",
             )
-        must(self.min_charge_degC < self.max_charge_degC, "min_charge_degC must be below max_charge_degC")
-        must(self.min_discharge_degC < self.max_discharge_degC, "min_discharge_degC must be below max_discharge_degC")
+        for use in ("charge", "discharge"):
+            low, high = getattr(self, f"min_{use}_degC"), getattr(self, f"max_{use}_degC")
+            must(low < high, f"min_{use}_degC must be below max_{use}_degC, found {low:g} and {high:g}")
         return self
 
 
@@ -240,7 +241,10 @@ class ThermalPart(Described):
     @model_validator(mode="after")
     def _order(self) -> Self:
         ordered = self.heat_on_degC < self.heat_off_degC < self.cool_off_degC < self.cool_on_degC
-        must(ordered, "heat_on < heat_off < cool_off < cool_on is needed, or the rules would fight each other")
+        found = f"{self.heat_on_degC:g}, {self.heat_off_degC:g}, {self.cool_off_degC:g}, {self.cool_on_degC:g}"
+        must(
+            ordered, f"heat_on < heat_off < cool_off < cool_on is needed, or the rules fight each other, found {found}"
+        )
         return self
 
 
@@ -260,15 +264,15 @@ class DeratingPart(Described):
     @model_validator(mode="after")
     def _order(self) -> Self:
         ordered = self.soc_empty < self.soc_low < self.soc_high < self.soc_full
-        must(ordered, "soc_empty < soc_low < soc_high < soc_full is needed")
+        found = f"{self.soc_empty:g}, {self.soc_low:g}, {self.soc_high:g}, {self.soc_full:g}"
+        must(ordered, f"soc_empty < soc_low < soc_high < soc_full is needed, found {found}")
         return self
 
 
 class ChargingPart(Described):
-    """How charging ends. `cell_V` defaults to the cell's max_V less `derating.margin_V`: the limit ends there."""
+    """How charging ends. `cell_V` is at most the cell's max_V less `derating.margin_V`, which is its default."""
 
     cell_V: CellVolt | None = None
-    taper_share: Annotated[float, Field(gt=0, le=0.2)] = 0.02
     end_share: Annotated[float, Field(gt=0, le=0.5)] = 0.05
     target_soc: Annotated[float, Field(gt=0, le=1)] = 1.0
 
@@ -307,10 +311,12 @@ class PackFile(Described):
         if self.probe_of_cell is not None:
             must(
                 len(self.probe_of_cell) == self.series,
-                f"probe_of_cell has {len(self.probe_of_cell)} entries for {self.series} cells in series",
+                f"probe_of_cell has {len(self.probe_of_cell)} entries for {self.series} cells in series; "
+                "give one for each",
             )
             must(
                 max(self.probe_of_cell) < self.probes,
-                f"probe_of_cell names probe {max(self.probe_of_cell)}, but there are {self.probes} (counted from 0)",
+                f"probe_of_cell names probe {max(self.probe_of_cell)}, but there are {self.probes} (counted from 0); "
+                "correct it or raise probes",
             )
         return self

@@ -52,7 +52,7 @@ SLIPS = {
     "efficiency": "a fraction, not percent",
     "month": "a fraction, not percent",
 }
-"""The slip that a value out of range most often is, by the last word of the key."""
+"""The slip that a value out of range most often is, by the last word of the key that is known here."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -151,7 +151,7 @@ def _say(item: ErrorDetails, model: type[BaseModel]) -> str:
     wanted = WANTED.get(kind)
     if wanted is None and kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
         key = next((part for part in reversed(loc) if isinstance(part, str)), "")
-        slip = SLIPS.get(key.rsplit("_", 1)[-1])
+        slip = next((SLIPS[word] for word in reversed(key.split("_")) if word in SLIPS), "")
         wanted = _range(node) + (f", {slip}" if slip else "")
     elif wanted is None:
         wanted = item["msg"].removeprefix("Input should be ").removeprefix("List should have ")
@@ -160,17 +160,17 @@ def _say(item: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _nearest(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
-    """What may have been meant by an unknown key: the nearest name in its table, or the table it belongs to."""
+    """What may have been meant by an unknown key: the table it belongs to, or the nearest name in its own."""
     key, known = str(loc[-1]), list(_node(model, loc[:-1]).get("properties", {}))
-    close = difflib.get_close_matches(key, known, n=1)
-    if close:
-        return f"did you mean {close[0]}?"
     root = _node(model, ())["properties"]
     tables = [name for name in root if key in _node(model, (name,)).get("properties", {})]
     if tables:
         return f"it belongs under [{tables[0]}]"
     if len(loc) > 1 and key in root:
         return "it belongs to the top of the file, above the first [table]"
+    close = difflib.get_close_matches(key, known, n=1)
+    if close:
+        return f"did you mean {close[0]}?"
     return f"remove it; known here: {', '.join(known)}"
 
 

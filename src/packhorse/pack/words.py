@@ -197,7 +197,6 @@ class Charging(NamedTuple):
     """How the pack asks a charger for current."""
 
     cell_V: float
-    taper_share: float
     end_share: float
     target_soc: float
 
