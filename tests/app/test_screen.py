@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from packs import calm, closed, obeyed, small_pack
 from rich.console import Console
 
 from packhorse import bms
+from packhorse.app import say
 from packhorse.app.screen import Active, Moment, render
 from packhorse.pack.faults import fault_code, fault_rows
-from packhorse.pack.words import Event, Output, Pack, Severity
+from packhorse.pack.words import Event, Pack, Reason, Severity
+from packs import calm, closed, obeyed, small_pack
 
 
 def moment(pack: Pack, **changes: Any) -> Moment:
@@ -131,8 +132,5 @@ def test_more_strings_than_fit_are_counted() -> None:
 
 
 def test_every_reason_and_severity_has_words() -> None:
-    from packhorse.app import say
-    from packhorse.pack.words import Reason
-
     assert set(say.REASONS) == set(Reason)
     assert set(say.SEVERITIES) == set(Severity)

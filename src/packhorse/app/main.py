@@ -98,6 +98,57 @@ def packhorse(
 
 
 @app.command()
+def run(
+    pack: Annotated[
+        str | None,
+        typer.Argument(metavar="[PACK]", help="Another pack than the truck's.", autocompletion=_complete_pack),
+    ] = None,
+    truck: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="heavy, medium, light or a file.", autocompletion=_complete_truck)
+    ] = "heavy",
+    cycle: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help=f"{', '.join(CYCLES)} or a .csv file.",
+            autocompletion=_complete_cycle,
+            show_default="the truck's own",
+        ),
+    ] = None,
+    speed: Annotated[float, typer.Option(help="Times real time; 0 is as fast as possible.")] = 60.0,
+    seconds: Annotated[
+        float | None, typer.Option(help="Simulated seconds to run.", show_default="until Ctrl-C")
+    ] = None,
+    tick: Annotated[float, typer.Option(help="Seconds from one step of the BMS to the next.")] = 0.1,
+    soc: Annotated[
+        float | None, typer.Option(help="Charge at the start, 0 to 1.", show_default="0.9, or as in --state")
+    ] = None,
+    ambient: Annotated[float, typer.Option(help="Temperature outside, in degC.")] = 20.0,
+    seed: Annotated[int, typer.Option(help="Another seed is another truck of the same kind.")] = 1,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KIND@START[-END][:...]", help="Something that breaks, and when; may be given again."),
+    ] = None,
+    as_json: AsJson = False,
+    record: Annotated[
+        Path | None, typer.Option(metavar="FILE.parquet", help="Write what the BMS hears, for packhorse replay.")
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Memory of the BMS: loaded if it exists, saved at the end.")
+    ] = None,
+) -> None:
+    """Run a simulated truck and its BMS together, live in the terminal. Ctrl-C ends it with a summary.
+
+    Example:  packhorse run --truck medium --cycle urban --ambient=-10 --fault "cell_short@300:string=1,place=12"
+    """
+    from packhorse.app.run import run as running
+    from packhorse.app.world import Settings
+
+    faults = tuple(fault or ())
+    running(Settings(pack, truck, cycle, speed, seconds, tick, soc, ambient, seed, faults, as_json, record, state))
+
+
+@app.command()
 def replay(
     log: Annotated[Path, typer.Argument(metavar="LOG", help="A recorded log: .parquet, .csv or .csv.gz.")],
     pack: Annotated[str, typer.Option(help="A pack of the catalogue or a .toml file.", autocompletion=_complete_pack)],
