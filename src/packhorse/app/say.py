@@ -38,7 +38,7 @@ def clock(time_s: float) -> str:
     """A time as hours, minutes and seconds, with days before them where there are any."""
     if not math.isfinite(time_s):
         return UNKNOWN
-    days, rest = divmod(int(time_s), 86_400)
+    days, rest = divmod(int(time_s + 1e-3), 86_400)
     said = f"{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}"
     return f"{days} d {said}" if days else said
 
