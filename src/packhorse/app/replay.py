@@ -24,7 +24,7 @@ def replay(log: Path, pack: str, mapping: Path | None, out: Path, quiet: bool, a
 
     Raises `packhorse.io.errors.Error` or `packhorse.pack.load.ConfigurationError`, each with one line for the user.
     """
-    from packhorse.app import report
+    from packhorse.app import compiling, report
     from packhorse.io import logs
     from packhorse.io import results as folder
     from packhorse.pack.load import load_pack, load_pack_file
@@ -33,6 +33,8 @@ def replay(log: Path, pack: str, mapping: Path | None, out: Path, quiet: bool, a
     described, _cell = load_pack_file(pack)
     folder.check(out, set(FILES))
     recorded = logs.open_log(log, mapping, compiled_pack)
+    with compiling.notice((compiling.REPLAY,), compiling.REPLAY_S, quiet):
+        warm(compiled_pack)
     life = run(recorded, compiled_pack, described.name, quiet or as_json)
     folder.write(
         out,
@@ -48,6 +50,25 @@ def replay(log: Path, pack: str, mapping: Path | None, out: Path, quiet: bool, a
         print(json.dumps(facts, allow_nan=False))
     elif not quiet:
         show(facts)
+
+
+def warm(pack: Pack) -> None:
+    """Have the core compiled, or loaded from its cache, by a replay of nothing."""
+    import numpy as np
+
+    from packhorse import bms
+    from packhorse.pack.words import Frames
+
+    shapes: dict[str, tuple[int, ...]] = {
+        "cell_V": (pack.strings, pack.series),
+        "probe_degC": (pack.strings, pack.probes),
+        "string_A": (pack.strings,),
+        "string_V": (pack.strings,),
+        "age_s": (pack.strings, 3),
+        "contactor": (pack.strings, 3),
+    }
+    nothing = Frames(*(np.empty((0, *shapes.get(name, ()))) for name in Frames._fields))
+    bms.replay(pack, bms.start(pack), nothing)
 
 
 def run(recorded: Log, pack: Pack, name: str, quiet: bool) -> Life:
@@ -70,7 +91,7 @@ def run(recorded: Log, pack: Pack, name: str, quiet: bool) -> Life:
         )
     )
     with bar as progress:
-        task = progress.add_task("Compiling and replaying", total=recorded.rows) if progress is not None else None
+        task = progress.add_task("Replaying", total=recorded.rows) if progress is not None else None
         for block in recorded.blocks():
             state, record = bms.replay(pack, state, block.frames)
             tables.append(answers.results(record, block.frames, block.soc_reference, recorded.start))
@@ -78,7 +99,7 @@ def run(recorded: Log, pack: Pack, name: str, quiet: bool) -> Life:
             cells.take(block.frames)
             tally.take(block)
             if progress is not None and task is not None:
-                progress.update(task, advance=record.time_s.size, description="Replaying")
+                progress.update(task, advance=record.time_s.size)
     return Life(
         log=recorded.path.name,
         pack=name,

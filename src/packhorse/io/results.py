@@ -26,7 +26,7 @@ def check(folder: Path, names: set[str]) -> None:
         others = sorted(entry.name for entry in folder.iterdir() if entry.name not in names)
         if others:
             raise WriteError(f"{folder}: holds other files ({others[0]}); give a new or empty folder for the results")
-    with _said(folder):
+    with said(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         if not os.access(folder.parent, os.W_OK):
             raise WriteError(f"{folder.parent}: may not be written; give another folder for the results")
@@ -35,7 +35,7 @@ def check(folder: Path, names: set[str]) -> None:
 def write(folder: Path, writers: dict[str, Writer]) -> None:
     """Write every file beside the folder first, then put all in its place at once; what was there is replaced."""
     check(folder, set(writers))
-    with _said(folder):
+    with said(folder):
         beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
             fresh, old = beside / "new", beside / "old"
@@ -81,7 +81,7 @@ def _to_disk(path: Path) -> None:
 
 
 @contextmanager
-def _said(folder: Path) -> Iterator[None]:
+def said(folder: Path) -> Iterator[None]:
     """What a disk or a table writer complains of, in one line with its remedy."""
     try:
         yield

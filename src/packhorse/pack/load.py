@@ -15,11 +15,11 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from packhorse.pack.catalogue import CATALOGUE, names
 from packhorse.pack.compile import compile_cell, compile_pack
 from packhorse.pack.description import CellFile, PackFile
 from packhorse.pack.words import Pack
 
-CATALOGUE = Path(__file__).parent / "catalogue"
 MAX_BYTES = 8_000_000
 LONGEST_FOUND, LONGEST_PATH = 60, 255
 LONGEST_MESSAGE = 600
@@ -68,11 +68,6 @@ def _one_line(text: str, longest: int) -> str:
     """The text on one line, without characters that a terminal would obey, cut where it is too long."""
     text = "".join(c if c.isprintable() else " " for c in text)
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
-
-
-def names(kind: str) -> list[str]:
-    """Names in one shelf of the catalogue: `cells`, `packs` or `trucks`."""
-    return sorted(path.stem for path in (CATALOGUE / kind).glob("*.toml"))
 
 
 def find(kind: str, name: str, beside: Path | None = None) -> Path:

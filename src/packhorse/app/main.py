@@ -1,0 +1,220 @@
+"""`packhorse`: the command line. Each command is wired here and does its work in a file of its own.
+
+Everything else is imported where it is used, so that `--help` and completion answer at once.
+"""
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from packhorse import __version__
+from packhorse.app import failures
+from packhorse.pack.catalogue import KINDS, names
+
+
+class OneLine(TyperGroup):
+    """Commands whose expected failures are one line each."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        with failures.said():
+            return super().invoke(ctx)
+
+
+app = typer.Typer(cls=OneLine, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
+packs = typer.Typer(no_args_is_help=True, help="Look into packs, cells and trucks, and check files of your own.")
+benches = typer.Typer(no_args_is_help=True, help="Measure this machine (from a source checkout).")
+app.add_typer(packs, name="pack")
+app.add_typer(benches, name="bench")
+
+CYCLES = ("long_haul", "regional", "urban")
+
+
+def _complete_pack(incomplete: str) -> list[str]:
+    return [name for name in names("packs") if name.startswith(incomplete)]
+
+
+def _complete_truck(incomplete: str) -> list[str]:
+    return [name for name in names("trucks") if name.startswith(incomplete)]
+
+
+def _complete_cycle(incomplete: str) -> list[str]:
+    return [name for name in CYCLES if name.startswith(incomplete)]
+
+
+def _complete_any(incomplete: str) -> list[str]:
+    bare = [name for kind in KINDS for name in names(kind)]
+    full = [f"{kind}/{name}" for kind in KINDS for name in names(kind)]
+    return [name for name in dict.fromkeys([*bare, *full]) if name.startswith(incomplete)]
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout instead of text.")]
+SomeName = Annotated[
+    str, typer.Argument(metavar="FILE|NAME", help="A .toml file or a catalogue name.", autocompletion=_complete_any)
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"packhorse {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def packhorse(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    """An open battery management system for electric trucks.
+
+    One core runs live, against a simulated truck and over recorded logs, and gives the same bits in all three.
+
+    [bold]Try it[/bold]
+
+      packhorse run [dim](a heavy truck on a long haul; Ctrl-C ends it)[/dim]
+
+      packhorse run --truck light --cycle urban --ambient=-10
+
+      packhorse run --seconds 600 --speed 0 --record drive.parquet
+
+      packhorse replay drive.parquet --pack heavy -o out/drive
+
+    [bold]Your own pack[/bold]
+
+      packhorse pack list
+
+      packhorse pack show medium > mine.toml
+
+      packhorse pack check mine.toml
+
+      packhorse replay log.csv --pack mine.toml --map columns.toml
+    """
+
+
+@app.command()
+def run(
+    pack: Annotated[
+        str | None,
+        typer.Argument(metavar="[PACK]", help="Another pack than the truck's.", autocompletion=_complete_pack),
+    ] = None,
+    truck: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="heavy, medium, light or a file.", autocompletion=_complete_truck)
+    ] = "heavy",
+    cycle: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help=f"{', '.join(CYCLES)} or a .csv file.",
+            autocompletion=_complete_cycle,
+            show_default="the truck's own",
+        ),
+    ] = None,
+    speed: Annotated[float, typer.Option(help="Times real time; 0 is as fast as possible.")] = 60.0,
+    seconds: Annotated[
+        float | None, typer.Option(help="Simulated seconds to run.", show_default="until Ctrl-C")
+    ] = None,
+    tick: Annotated[float, typer.Option(help="Seconds from one step of the BMS to the next.")] = 0.1,
+    soc: Annotated[
+        float | None, typer.Option(help="Charge at the start, 0 to 1.", show_default="0.9, or as in --state")
+    ] = None,
+    ambient: Annotated[float, typer.Option(help="Temperature outside, in degC.")] = 20.0,
+    seed: Annotated[int, typer.Option(help="Another seed is another truck of the same kind.")] = 1,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KIND@START[-END][:...]", help="Something that breaks, and when; may be given again."),
+    ] = None,
+    as_json: AsJson = False,
+    record: Annotated[
+        Path | None, typer.Option(metavar="FILE.parquet", help="Write what the BMS hears, for packhorse replay.")
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Memory of the BMS: loaded if it exists, saved at the end.")
+    ] = None,
+) -> None:
+    """Run a simulated truck and its BMS together, live in the terminal. Ctrl-C ends it with a summary.
+
+    Example:  packhorse run --truck medium --cycle urban --ambient=-10 --fault "cell_short@300:string=1,place=12"
+    """
+    from packhorse.app.run import run as running
+    from packhorse.app.world import Settings
+
+    faults = tuple(fault or ())
+    running(Settings(pack, truck, cycle, speed, seconds, tick, soc, ambient, seed, faults, as_json, record, state))
+
+
+@app.command()
+def replay(
+    log: Annotated[Path, typer.Argument(metavar="LOG", help="A recorded log: .parquet, .csv or .csv.gz.")],
+    pack: Annotated[str, typer.Option(help="A pack of the catalogue or a .toml file.", autocompletion=_complete_pack)],
+    mapping: Annotated[
+        Path | None, typer.Option("--map", metavar="FILE", help="What the log's columns are, if not in our own names.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="DIR", help="Folder of the results.", show_default="out/LOG")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but what is wrong.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run the BMS over a recorded log: results, events, cells and a report to open in a browser.
+
+    Example:  packhorse replay car.csv --pack mine.toml --map columns.toml -o out/car
+    """
+    from packhorse.app import replay as replaying
+
+    stem = log.name.split(".")[0] or log.name
+    replaying.replay(log, pack, mapping, out or Path("out") / stem, quiet, as_json)
+
+
+@packs.command("list")
+def pack_list() -> None:
+    """List the catalogue: packs, cells and trucks."""
+    from packhorse.app import shelf
+
+    print(shelf.listing())
+
+
+@packs.command("show")
+def pack_show(name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=_complete_any)]) -> None:
+    """Print the file of a catalogue entry, to copy from.
+
+    A bare name is a pack, else a cell, else a truck; trucks/heavy says which.
+
+    Example:  packhorse pack show medium > mine.toml
+    """
+    from packhorse.app import shelf
+
+    print(shelf.find(name).read_text(encoding="utf-8"), end="")
+
+
+@packs.command("check")
+def pack_check(name: SomeName, as_json: AsJson = False) -> None:
+    """Check a pack, cell or truck file and say what it describes.
+
+    Example:  packhorse pack check mine.toml
+    """
+    from packhorse.app import check
+
+    check.check(name, as_json)
+
+
+@benches.command("core")
+def bench_core(as_json: AsJson = False) -> None:
+    """Measure the core: whole-pack steps per second, and the ratios of docs/performance.md."""
+    from packhorse.app import bench
+
+    bench.bench("core", as_json)
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()
