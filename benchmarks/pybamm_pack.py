@@ -68,11 +68,9 @@ class Peer:
         rows: list[Array] = []
         for k in range(0, len(inputs), batch):
             some = inputs[k : k + batch]
-            solved = self.simulation.solve(
-                t_eval=ends, t_interp=self.time_s, inputs=some if len(some) > 1 else some[0]
-            )
-            for solution in solved if isinstance(solved, list) else [solved]:
-                rows.append(np.array(solution["Voltage [V]"].entries))
+            solved = self.simulation.solve(t_eval=ends, t_interp=self.time_s, inputs=some if len(some) > 1 else some[0])
+            solutions = solved if isinstance(solved, list) else [solved]
+            rows.extend(np.array(solution["Voltage [V]"].entries) for solution in solutions)
         return np.array(rows)
 
     def fastest_batch(self) -> int:
