@@ -1,7 +1,8 @@
 """PyBaMM's Thevenin model with two RC pairs over many unequal cells: the peer of the twin's electrical pack.
 
-It is used the fastest way it offers: IDAKLU at its default tolerances, cells as a list of inputs in one solve, no stop
-at the samples. Voltages are then still within 0.02 mV of those at tight tolerances.
+It is used the fastest way that it offers within the tolerance: IDAKLU, cells as a list of inputs in one solve, no stop
+at the samples. At the default absolute tolerance (1e-6) the solver steps over a pulse now and then and is 6 mV off;
+`ATOL` keeps it within 0.1 mV for 20 % more time.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
 DEGC, START_SOC = 25.0, 0.9
 CELLS, SECONDS = 384, 3600
-BATCHES = (1, 16, 96)
-PROBED = 96
+BATCHES = (1, 8, 32)
+PROBED = 32
+RTOL, ATOL = 1e-4, 1e-7
 INSTALL = "pip install -e '.[judge]'"
 TOLERANCE_V = 1e-3
 Twin = Callable[[Cell, Array, Array, Array], Array]
@@ -53,7 +55,7 @@ class Peer:
         self.time_s = np.arange(current_A.size, dtype=np.float64)
         self.capacity_Ah = cell.capacity_Ah
         model = pybamm.equivalent_circuit.Thevenin(options={"number of rc elements": 2})
-        solver = pybamm.IDAKLUSolver(output_variables=["Voltage [V]"], options={"num_threads": 1})
+        solver = pybamm.IDAKLUSolver(rtol=RTOL, atol=ATOL, output_variables=["Voltage [V]"], options={"num_threads": 1})
         values = _values(pybamm, cell, self.time_s, current_A)
         self.simulation = pybamm.Simulation(model, parameter_values=values, solver=solver)
         self.voltages(np.ones(1), np.ones(1), 1)
