@@ -1,0 +1,235 @@
+"""Figures of the core, each a ratio measured side by side in one run: `python benchmarks/core.py [--json]`.
+
+Single thread, two candidates in turn, medians. Nothing here is asserted by a test: machines are busy, and a ratio is
+only worth reading beside its bar.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import numpy_core
+from life import absurd, life, pack_of
+from packhorse import bms
+from packhorse.pack.words import Frame, Pack
+
+REPEATS = 7
+TICK_S = 0.1
+REPLAYED, SETTLED = 1200, 100
+LIVE_CALLS, LIVE_FRAMES = 20_000, 1000
+EARLY_STEPS, ALL_STEPS, SMALL_SERIES = 100_000, 1_000_000, 8
+CLOSE = 1e-9
+MIB = 2**20
+
+FIRST_STEP = """
+from packhorse import bms
+from packhorse.pack.load import load_pack
+from packhorse.pack.words import Frame
+import numpy as np
+pack = load_pack("heavy")
+n, nan = pack.strings, float("nan")
+cell_V, probe_degC = np.full((n, pack.series), 3.3), np.full((n, pack.probes), 25.0)
+flat, three = np.zeros(n), np.zeros((n, 3))
+heard = cell_V, probe_degC, flat, cell_V.sum(axis=1), three, three
+frame = Frame(0.0, *heard, 0.0, 5e6, 1.0, nan, nan, 20.0, 0.0, 0.0, 0.0)
+_, output = bms.step(pack, bms.start(pack), frame)
+assert 0.0 < output.estimate.soc < 1.0
+"""
+"""What a process does from its start to the first answer."""
+
+
+def figure(
+    what: str, measured: float | None, unit: str, bar: float, note: str, *, at_least: bool = False
+) -> dict[str, Any]:
+    """One figure beside its bar; `met` is None where nothing was measured, and `note` says why or how."""
+    met = None if measured is None else bool(measured >= bar if at_least else measured <= bar)
+    return {
+        "what": what,
+        "measured": measured,
+        "unit": unit,
+        "bar": bar,
+        "bar_is": "at least" if at_least else "at most",
+        "met": met,
+        "note": note,
+    }
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall time of one run."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def in_turn(*candidates: Callable[[], object]) -> list[float]:
+    """Median seconds of each candidate; they take turns, `REPEATS` times, after one run that does not count."""
+    for work in candidates:
+        work()
+    taken = [[seconds(work) for work in candidates] for _ in range(REPEATS)]
+    return [float(x) for x in np.median(taken, axis=0)]
+
+
+def replays() -> dict[str, Any]:
+    """Replay against NumPy, after both were found to agree, and garbled frames against normal ones."""
+    pack = pack_of(1, 192)
+    frames = life(pack, REPLAYED)
+    garbled = absurd(frames)
+    for some in (frames, *garbled):
+        compiled, peer = bms.replay(pack, bms.start(pack), some), numpy_core.replay(pack, bms.start(pack), some)
+        off = numpy_core.furthest(compiled, peer)
+        if not off < CLOSE:
+            raise ValueError(
+                f"the compiled core and NumPy are {off:g} apart, expected below {CLOSE:g}; find out who is right"
+            )
+    ours_s, numpy_s = in_turn(
+        lambda: bms.replay(pack, bms.start(pack), frames), lambda: numpy_core.replay(pack, bms.start(pack), frames)
+    )
+    normal_s, *worst_s = in_turn(*(lambda f=f: bms.replay(pack, bms.start(pack), f) for f in (frames, *garbled)))
+    rates = (
+        f"{REPLAYED / ours_s:,.0f} against {REPLAYED / numpy_s:,.0f} steps/s; {REPEATS} turns; results within {CLOSE:g}"
+    )
+    shares = ", ".join(f"{x / normal_s:.2f}" for x in worst_s)
+    return {
+        "replay_over_numpy": figure(
+            "replay of 192 cells, times faster than NumPy", numpy_s / ours_s, "", 25.0, rates, at_least=True
+        ),
+        "worst_input": figure(
+            "replay of the worst input over normal input",
+            max(worst_s) / normal_s,
+            "",
+            1.5,
+            f"nothing heard, absurd, wrong: {shares}; {REPEATS} turns",
+        ),
+    }
+
+
+def settled(pack: Pack, count: int) -> list[Frame]:
+    """Single frames of a drive with the contactors closed."""
+    frames = life(pack, SETTLED + count, TICK_S)
+    return [numpy_core.frame_at(frames, SETTLED + k) for k in range(count)]
+
+
+def live() -> dict[str, Any]:
+    """One call of `step` from Python, in shares of the tick."""
+    pack = pack_of(4, 192)
+    frames, state = settled(pack, LIVE_FRAMES), bms.start(pack)
+    taken_s = np.empty(LIVE_FRAMES + LIVE_CALLS)
+    for k in range(taken_s.size):
+        frame = frames[k % LIVE_FRAMES]._replace(time_s=k * TICK_S)
+        start = time.perf_counter()
+        state, _ = bms.step(pack, state, frame)
+        taken_s[k] = time.perf_counter() - start
+    median_s, rare_s = np.quantile(taken_s[LIVE_FRAMES:], [0.5, 0.999])
+    note = f"4 strings x 192 cells, {LIVE_CALLS:,} calls"
+    return {
+        "live_median": figure(
+            "live step, median share of 100 ms",
+            100.0 * float(median_s) / TICK_S,
+            "%",
+            0.3,
+            f"{median_s * 1e6:.0f} us; {note}",
+        ),
+        "live_p999": figure(
+            "live step, 99.9th percentile", 100.0 * float(rare_s) / TICK_S, "%", 2.0, f"{rare_s * 1e6:.0f} us; {note}"
+        ),
+    }
+
+
+def resident_MiB() -> float | None:
+    """Memory of this process; None where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE") / MIB
+
+
+def memory() -> dict[str, Any]:
+    """Growth of memory over a million live steps."""
+    pack = pack_of(1, SMALL_SERIES)
+    frames, state = settled(pack, LIVE_FRAMES), bms.start(pack)
+    early = None
+    for k in range(ALL_STEPS):
+        state, _ = bms.step(pack, state, frames[k % LIVE_FRAMES]._replace(time_s=k * TICK_S))
+        if k == EARLY_STEPS:
+            early = resident_MiB()
+    late = resident_MiB()
+    growth = late - early if late is not None and early is not None else None
+    note = f"from step {EARLY_STEPS:,} to {ALL_STEPS:,}, {SMALL_SERIES} cells"
+    note = note if growth is not None else "this system has no /proc/self/statm"
+    return {"memory_growth": figure("memory gained by live steps", growth, "MiB", 1.0, note)}
+
+
+def process_s(arguments: list[str], cache: str) -> float:
+    """Wall seconds of a Python process of this environment. Raises CalledProcessError where it fails."""
+    environment = {**os.environ, "PACKHORSE_CACHE": cache}
+    command = [sys.executable, *arguments]
+    return seconds(lambda: subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL))  # noqa: S603
+
+
+def start_up() -> dict[str, Any]:
+    """From the start of a process to help, and to the first answered step with an empty and with a full cache."""
+    with tempfile.TemporaryDirectory() as cache:
+        cold_s = process_s(["-c", FIRST_STEP], cache)
+        warm_s = float(np.median([process_s(["-c", FIRST_STEP], cache) for _ in range(REPEATS)]))
+        there = importlib.util.find_spec("packhorse.app.main") is not None
+        ask = ["-m", "packhorse.app.main", "--help"]
+        help_s = float(np.median([process_s(ask, cache) for _ in range(REPEATS)])) if there else None
+    return {
+        "help": figure(
+            "packhorse --help",
+            help_s,
+            "s",
+            0.5,
+            f"median of {REPEATS}" if there else "packhorse.app.main does not exist",
+        ),
+        "first_compile": figure("first step, nothing compiled yet", cold_s, "s", 30.0, "once"),
+        "start": figure("first step, from cache", warm_s, "s", 3.0, f"median of {REPEATS}"),
+    }
+
+
+def measure() -> dict[str, Any]:
+    """All figures by name, in plain JSON types; takes a few minutes.
+
+    Raises ValueError where the compiled core and its NumPy peer do not give the same results.
+    """
+    return {**start_up(), **replays(), **live(), **memory()}
+
+
+def show(figures: dict[str, Any]) -> None:
+    """The figures as a table."""
+    table = Table("figure", "measured", "bar", "met", "how")
+    for one in figures.values():
+        sign = "≥" if one["bar_is"] == "at least" else "≤"
+        value = "-" if one["measured"] is None else f"{one['measured']:.3g} {one['unit']}".strip()
+        met = {True: "yes", False: "[red]no[/red]", None: "not measured"}[one["met"]]
+        table.add_row(one["what"], value, f"{sign} {one['bar']:g} {one['unit']}".strip(), met, one["note"])
+    Console().print(table)
+
+
+def main(as_json: bool = False) -> None:
+    """Measure and print, as a table or as JSON."""
+    figures = measure()
+    if as_json:
+        print(json.dumps(figures, indent=2))
+    else:
+        show(figures)
+
+
+if __name__ == "__main__":
+    main("--json" in sys.argv[1:])
