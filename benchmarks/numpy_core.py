@@ -345,7 +345,7 @@ def judge(pack: Pack, tables: Tables, was: State, frame: Frame, heard_V: Array) 
         row[signals.STRING_MAX_V] = row[signals.STRING_MIN_V] = volt if measured else total
 
         high, low = warmth.high[s], warmth.low[s]
-        busy = string_A[s] < -small_A or frame.charge_request > 0.0
+        busy = string_A[s] < -small_A
         row[signals.DISCHARGE_MAX_DEGC], row[signals.DISCHARGE_MIN_DEGC] = high, low
         row[signals.PROBE_SPREAD_DEGC] = high - low
         row[signals.CHARGE_MAX_DEGC], row[signals.CHARGE_MIN_DEGC] = (high, low) if busy else (-math.inf, math.inf)
@@ -497,6 +497,8 @@ def rating(pack: Pack, tables: Tables, low: float, high: float, direction: int, 
     peak, steady = PEAK + direction, STEADY + direction
     if not is_known(low):
         return pack.derating.limp_share * tables.room[steady], Reason.NOT_HEARD
+    if direction != DISCHARGE and (low < pack.temperature[0] or high > pack.temperature[1]):
+        return 0.0, Reason.TEMPERATURE
     rows = tables.ratings_A
     peak_A = min(over_degC(rows, low, peak), over_degC(rows, high, peak))
     steady_A = min(over_degC(rows, low, steady), over_degC(rows, high, steady))
@@ -587,6 +589,7 @@ def limits(pack: Pack, tables: Tables, told: Told, judged: Verdict, was: Control
     shares = judged.discharge_share.tolist(), judged.charge_share.tolist()
     joined = [s for s, stage in enumerate(told.stage) if stage in {Stage.CLOSED, Stage.OPENING}]
     closed = max(len(joined), 1)
+    gathers = gathering(pack, plan, judged)
     string_A: list[list[float]] = []
     reason: list[list[float]] = []
     whole: list[tuple[float, float, float]] = []
@@ -595,7 +598,8 @@ def limits(pack: Pack, tables: Tables, told: Told, judged: Verdict, was: Control
         bounds = []
         for s in range(pack.strings):
             bound = string_bound(pack, tables, told, s, direction, shares[direction][s], square_A2[s])
-            bounds.append(tighter(bound, was_A[direction][s] + ramp_A, Reason.RECOVERING))
+            bound = tighter(bound, was_A[direction][s] + ramp_A, Reason.RECOVERING)
+            bounds.append(tighter(bound, 0.0, Reason.CONTACTORS) if gathers else bound)
         string_A.append([bound[0] for bound in bounds])
         reason.append([bound[1] for bound in bounds])
         least, why = min((bounds[s] for s in joined), key=lambda bound: bound[0], default=(0.0, Reason.CONTACTORS))
@@ -611,6 +615,17 @@ def limits(pack: Pack, tables: Tables, told: Told, judged: Verdict, was: Control
         np.array(string_A),
         np.array(reason, dtype=np.float64),
     )
+
+
+def gathering(pack: Pack, plan: Plan, judged: Verdict) -> bool:
+    """Whether strings that could still join are waited for."""
+    stage, stage_s, reaction = plan.stage.tolist(), plan.stage_s.tolist(), judged.reaction.tolist()
+    waits = any(
+        now in {Stage.OPEN, Stage.PRECHARGE} and demand < Reaction.OPEN_AFTER_WARNING
+        for now, demand in zip(stage, reaction, strict=True)
+    )
+    closed_s = [seconds for now, seconds in zip(stage, stage_s, strict=True) if now == Stage.CLOSED]
+    return waits and bool(closed_s) and max(closed_s) < pack.contactors.join_s
 
 
 def power_W(pack: Pack, told: Told, string_A: float, direction: int) -> float:

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 
-import numpy as np
-
 from packhorse import bms, twin
 from packhorse.pack.faults import fault_rows
 from packhorse.pack.load import load_pack, load_pack_file
@@ -86,6 +84,7 @@ def used_kWh_per_km(body: twin.Body) -> float:
     return float((driven - recovered + auxiliary + thermal) / body.distance_m)
 
 
-def worst_soc_error(life: Sequence[Moment]) -> float:
-    """Largest difference between believed and true charge of any cell."""
-    return max(float(np.abs(m.state.belief.soc - m.body.soc).max()) for m in life)
+def true_soc(moment: Moment) -> float:
+    """Charge of the pack as the BMS defines it, from the true cells."""
+    give, take = moment.body.soc.min(axis=1), 1.0 - moment.body.soc.max(axis=1)
+    return float((give / (give + take)).mean())

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
-from typing import NamedTuple
 
 from packhorse.pack.load import ConfigurationError
+from packhorse.twin import USUAL, Fault, Kind
 
 NUMBER = r"\d+(?:\.\d+)?"
 ORDER = re.compile(rf"(?P<kind>[a-z_0-9]+)@(?P<start>{NUMBER})(?:-(?P<end>{NUMBER}))?(?::(?P<rest>.*))?")
 PLACES = ("string", "place")
 
 
-class Order(NamedTuple):
-    """A fault: which, from when to when after the start of the run, where, and how much of it."""
-
-    kind: str
-    start_s: float
-    end_s: float  # infinite where it stays
-    string: int  # counted from 0
-    place: int
-    value: float  # NaN where the kind's own is meant
-
-
-def parse(text: str) -> Order:
+def parse(text: str) -> Fault:
     """An order as written. Raises ConfigurationError with an example."""
     found = ORDER.fullmatch(text.strip())
     if found is None:
@@ -35,14 +25,25 @@ def parse(text: str) -> Order:
     start_s, end_s = float(found["start"]), float(found["end"] or math.inf)
     if end_s <= start_s:
         raise ConfigurationError(f"--fault {text[:60]!r}: ends before it starts; write the earlier second first")
+    kind = named(found["kind"])
     given = settings(text, found["rest"] or "")
     string, place = (int(given.get(name, 1.0)) - 1 for name in PLACES)
-    return Order(found["kind"], start_s, end_s, string, place, given.get("value", math.nan))
+    return Fault(kind, start_s, end_s, string, place, given.get("value", USUAL.get(kind, 0.0)))
 
 
-def later(order: Order, start_s: float) -> Order:
-    """The order on a clock that shows `start_s` when the run begins."""
-    return order._replace(start_s=start_s + order.start_s, end_s=start_s + order.end_s)
+def named(name: str) -> Kind:
+    """The kind of that name. Raises ConfigurationError with the nearest."""
+    known = [kind.name.lower() for kind in Kind]
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
+        raise ConfigurationError(f"--fault {name[:40]}: no such kind; {hint}")
+    return Kind[name.upper()]
+
+
+def later(fault: Fault, start_s: float) -> Fault:
+    """The fault on a clock that shows `start_s` when the run begins."""
+    return fault._replace(start_s=start_s + fault.start_s, end_s=start_s + fault.end_s)
 
 
 def settings(text: str, rest: str) -> dict[str, float]:

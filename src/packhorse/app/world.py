@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from packhorse import bms, twin
 from packhorse.app.order import later, parse
@@ -43,9 +43,9 @@ class World(NamedTuple):
 
     name: str
     pack: Pack
-    truck: Any
-    cycle: Any
-    body: Any
+    truck: twin.Truck
+    cycle: twin.Cycle
+    body: twin.Body
     state: State
 
 
@@ -55,8 +55,8 @@ class Tick(NamedTuple):
     frame: Frame
     state: State
     output: Output
-    body: Any
-    demand: Any
+    body: twin.Body
+    demand: twin.Demand
     bms_s: float  # time that the BMS needed for it
 
 
@@ -109,7 +109,7 @@ def plausible(settings: Settings) -> None:
             raise ConfigurationError(f"{name} is {value:g}; give {low:g} to {high:g}")
 
 
-def road(cycle: str) -> Any:
+def road(cycle: str) -> twin.Cycle:
     """A duty cycle: one of ours, or a CSV file."""
     if not cycle.lower().endswith(".csv"):
         return twin.duty(cycle)
@@ -121,9 +121,9 @@ def road(cycle: str) -> Any:
 def ticks(world: World, settings: Settings) -> Iterator[Tick]:
     """Truck and BMS together, for ever: the truck obeys the last command, the BMS hears what comes of it."""
     body, state = world.body, world.state
-    command, limits = twin.IDLE(world.truck)
+    command, limits = twin.idle(world.truck)
     while True:
-        demand = twin.demand_at(world.cycle, body.time_s, settings.ambient_degC)
+        demand = twin.demand_at(world.cycle, body.time_s + settings.tick_s, settings.ambient_degC)
         body, frame = twin.step(world.truck, body, command, limits, demand, settings.tick_s)
         began_s = time.perf_counter()
         state, output = bms.step(world.pack, state, frame)

@@ -99,6 +99,20 @@ def leader(pack: Pack, was: Control, frame: Frame, reaction: Array) -> int:
 
 
 @part
+def gathering(pack: Pack, plan: Plan, reaction: Array) -> bool:
+    """Whether strings that could still join are given time to do so before power is granted, at most `join_s`.
+
+    Once a truck draws power, the link sags away from the strings that are not on it yet.
+    """
+    waits, longest_s = False, -1.0
+    for s in range(pack.strings):
+        could = plan.stage[s] == OPEN or plan.stage[s] == PRECHARGE
+        waits = waits or (could and reaction[s] < OPEN_AFTER_WARNING)
+        longest_s = plan.stage_s[s] if plan.stage[s] == CLOSED and plan.stage_s[s] > longest_s else longest_s
+    return waits and longest_s >= 0.0 and longest_s < pack.contactors.join_s
+
+
+@part
 def from_open(pack: Pack, was: Control, frame: Frame, reaction: float, wanted: bool, s: int, first: int) -> float:
     """Open: stay, begin to precharge, or trip."""
     if reaction >= OPEN_AFTER_WARNING:

@@ -13,7 +13,7 @@ import numpy as np
 
 from packhorse.cell import physics
 from packhorse.compiled import part
-from packhorse.control.contactors import THERMAL_S, Plan, string_V
+from packhorse.control.contactors import THERMAL_S, Plan, gathering, string_V
 from packhorse.pack.known import known
 from packhorse.pack.words import Array, Control, Estimate, Frame, Limits, Pack, Reason, Signal, Stage
 from packhorse.protection import Verdict
@@ -152,6 +152,7 @@ def limits(
 ) -> Limits:
     """Limits of every string and of the pack; `plan` carries the new stages, `was` the limits granted last."""
     string_A, reason = np.empty((2, pack.strings)), np.empty((2, pack.strings))
+    gathers = gathering(pack, plan, verdict.reaction)
     for direction in range(2):
         ramp_A = pack.derating.ramp_per_s * dt_s * physics.over_degC(pack.cell.degC_nodes, ROOM_DEGC, PEAK + direction)
         for s in range(pack.strings):
@@ -159,6 +160,7 @@ def limits(
             if direction == CHARGE and was.charge_done > 0.0 and frame.charge_request > 0.0:
                 bound = tighter(bound, 0.0, CHARGE_DONE)
             bound = tighter(bound, was.limit_A[direction, s] + ramp_A, RECOVERING)
+            bound = tighter(bound, 0.0, CONTACTORS) if gathers else bound
             string_A[direction, s], reason[direction, s] = bound.current_A, bound.reason
     discharge_A, discharge_reason, _ = together(plan.stage, string_A[DISCHARGE], reason[DISCHARGE])
     charge_A, charge_reason, closed = together(plan.stage, string_A[CHARGE], reason[CHARGE])

@@ -205,6 +205,7 @@ class ContactorsPart(Described):
     precharge_s: Seconds = 3.0
     precharge_share: Annotated[float, Field(gt=0, lt=0.2)] = 0.02
     join_V: Annotated[float, Field(gt=0, le=50)] = 6.0
+    join_s: Seconds = 10.0
     break_A: Ampere = 20.0
     warning_s: Seconds = 2.0
     tries: Annotated[int, Field(ge=1, le=10)] = 3

@@ -150,6 +150,7 @@ class Contactors(NamedTuple):
     precharge_s: float
     precharge_share: float
     join_V: float
+    join_s: float
     break_A: float
     warning_s: float
     tries: float

@@ -95,7 +95,7 @@ def voltages(pack: Pack, frame: Frame, s: int, signal: Array, place: Array) -> N
 
 @part
 def temperatures(pack: Pack, frame: Frame, s: int, signal: Array, place: Array) -> None:
-    """Worst probes; those of charging apply only while charge flows or is asked for."""
+    """Worst probes; those of charging apply only while charge flows: in the frost a plugged truck first warms up."""
     high, low, missing = -math.inf, math.inf, 0
     high_at, low_at = -1, -1
     for k in range(pack.probes):
@@ -108,7 +108,7 @@ def temperatures(pack: Pack, frame: Frame, s: int, signal: Array, place: Array) 
         else:
             missing += 1
     heard = missing < pack.probes
-    charging = frame.string_A[s] < -NO_CURRENT_C * pack.cell.capacity_Ah or frame.charge_request > 0.0
+    charging = frame.string_A[s] < -NO_CURRENT_C * pack.cell.capacity_Ah
     signal[DISCHARGE_MAX_DEGC, s] = high if heard else math.nan
     signal[DISCHARGE_MIN_DEGC, s] = low if heard else math.nan
     signal[PROBE_SPREAD_DEGC, s] = high - low if heard else math.nan

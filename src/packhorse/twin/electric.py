@@ -16,6 +16,9 @@ from packhorse.compiled import kernel, part
 from packhorse.pack.words import Array
 from packhorse.twin.words import Link
 
+BEYOND_V, BEYOND_SOC = 20.0, 0.1
+"""How steeply the voltage runs away when a cell is overcharged or emptied further [V per unit of SOC], and how far that
+goes before the cell counts as destroyed (assumed; the curves of cell files end at full and empty)."""
 NEVER_OHM = 1e9
 """A path that does not conduct."""
 
@@ -54,20 +57,28 @@ def advance(
         i = current_A * taken + leak_A[k]
         own_Ah = capacity_Ah * capacity_share[k] * whole[k]
         x = physics.count(was_soc[k], i, own_Ah, dt_s)
-        x = x if x > 0.0 else 0.0
-        soc[k] = x if x < 1.0 else 1.0
+        x = x if x > -BEYOND_SOC else -BEYOND_SOC
+        soc[k] = x if x < 1.0 + BEYOND_SOC else 1.0 + BEYOND_SOC
         rc1[k] = physics.relax(was_rc1[k], i, r1[k] * resistance_share[k], physics.decay(dt_s / tau1[k]))
         rc2[k] = physics.relax(was_rc2[k], i, r2[k] * resistance_share[k], physics.decay(dt_s / tau2[k]))
         h[k] = physics.hysteresis(was_h[k], i, own_Ah, hysteresis_rate, dt_s)
 
 
 @kernel
-def unloaded(table: Array, rc1_V: Array, rc2_V: Array, hysteresis: Array, resistance_share: Array, out: Array) -> None:
-    """Voltage without current and resistance of every cell of a string into the two rows of `out`, (2, series)."""
+def unloaded(
+    table: Array, soc: Array, rc1_V: Array, rc2_V: Array, hysteresis: Array, resistance_share: Array, out: Array
+) -> None:
+    """Voltage without current and resistance of every cell of a string into the two rows of `out`, (2, series).
+
+    Beyond full and empty the voltage goes on at `BEYOND_V`.
+    """
     ocv, r0, half_V = table[OCV], table[R0], table[HYSTERESIS_V]
     open_V, ohm = out[0], out[1]
     for k in range(rc1_V.shape[0]):
-        open_V[k] = physics.terminal_V(ocv[k], half_V[k] * hysteresis[k], rc1_V[k], rc2_V[k], 0.0, 0.0)
+        over = soc[k] - 1.0 if soc[k] > 1.0 else 0.0
+        under = soc[k] if soc[k] < 0.0 else 0.0
+        ocv_V = ocv[k] + BEYOND_V * (over + under)
+        open_V[k] = physics.terminal_V(ocv_V, half_V[k] * hysteresis[k], rc1_V[k], rc2_V[k], 0.0, 0.0)
         ohm[k] = r0[k] * resistance_share[k]
 
 

@@ -176,7 +176,7 @@ def live_on(cell: Cell, own: Wear, was: Body, dt_s: float) -> tuple[tuple[Array,
             cell.hysteresis_rate,
         )
         look_up(cell.nodes, cell.soc_nodes, cell.degC_nodes, soc[s], was.cell_degC[s], table)
-        electric.unloaded(table, rc1_V[s], rc2_V[s], hysteresis[s], own.resistance_share[s], rows[s])
+        electric.unloaded(table, soc[s], rc1_V[s], rc2_V[s], hysteresis[s], own.resistance_share[s], rows[s])
         heat.release(
             cell.soc_nodes,
             rows[s, 1],
