@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from packhorse import bms
+from packhorse.pack.compile import compile_pack
+from packhorse.pack.description import PackFile
+from packhorse.pack.load import load_cell
 from packhorse.pack.words import Array, Belief, Cell, Frames, Pack, Record, State
 from packs import calm, closed, small_pack, stacked
 from simulated import TrueCell, live
@@ -129,6 +132,24 @@ def test_the_same_life_gives_the_same_belief_at_a_tenth_of_a_second_and_at_a_sec
     difference = fine.soc_min[9::10, 0] - coarse.soc_min[:, 0]
     assert np.abs(difference[60:]).max() < 0.003
     assert coarse.soc_sigma[60:] == pytest.approx(fine.soc_sigma[9::10][60:], rel=0.05)
+
+
+@pytest.mark.parametrize("offset_V", [-0.006, 0.0, 0.006])
+def test_on_a_flat_curve_the_doubt_stays_honest(offset_V: float) -> None:
+    """LFP in the middle of its plateau, a current sensor that is off by its stated offset, for ten hours."""
+    cell = load_cell("lfp_280")
+    raw = {"name": "flat", "cell": "lfp_280", "strings": 1, "series": 1, "probes": 1, "sensors": BOARD}
+    pack = compile_pack(PackFile.model_validate(raw), cell)
+    true = other(pack.cell, ohm=1.1, capacity=0.98, offset_V=offset_V)
+    swing_A = 60.0 * np.sin(np.arange(3600) / 90.0)  # a tenth of the charge up and down
+    current_A = swing_A + np.repeat(np.random.default_rng(3).permuted(np.tile([-60.0, 60.0], 180)), 10)
+    soc, cell_V = life_of(true, 0.5, current_A, 10.0)
+    state = sure(bms.start(pack)._replace(time_s=0.0), 0.55, 0.1)
+    state = state._replace(belief=state.belief._replace(started=1.0))
+    _, record = believe(pack, state, current_A + pack.sensors.current_offset_A, cell_V, 10.0)
+    error = np.abs(record.soc_min[:, 0] - soc)
+    assert (error < 3.0 * record.soc_sigma).all()
+    assert record.soc_sigma.max() < 0.1
 
 
 def numbers(belief: Belief) -> Array:
