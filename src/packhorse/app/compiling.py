@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-REPLAY, STEP, TWIN = "packhorse_*/bms.replay-*.nbi", "packhorse_*/bms.step-*.nbi", "twin_*/step.*.nbi"
+REPLAY, STEP, TWIN = "packhorse_*/bms.replay-*.nbi", "packhorse_*/bms.step-*.nbi", "twin_*/truck.step-*.nbi"
 """Where the cache keeps what, as patterns."""
 REPLAY_S, RUN_S = 20, 40
 """About how long it takes to compile the core alone, and together with the twin."""
