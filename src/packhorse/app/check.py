@@ -35,7 +35,7 @@ def facts(name: str) -> Facts:
     from packhorse.app import shelf
 
     path = Path(name) if name.endswith(".toml") else shelf.find(name)
-    describe = {"cell": of_cell, "truck": of_truck}.get(kind(path), of_pack)
+    describe = {"cell": of_cell, "truck": of_truck, "cycle": of_cycle}.get(kind(path), of_pack)
     return describe(str(path))
 
 
@@ -47,7 +47,7 @@ def kind(path: Path) -> str:
         return "pack"
     if "chemistry" in keys:
         return "cell"
-    return "truck" if "pack" in keys else "pack"
+    return "truck" if "pack" in keys else "cycle" if "legs" in keys else "pack"
 
 
 def of_pack(name: str) -> Facts:
@@ -99,11 +99,28 @@ def of_cell(name: str) -> Facts:
 def of_truck(name: str) -> Facts:
     """A truck: its name and duty, then its pack."""
     from packhorse import twin
+    from packhorse.pack.load import find
 
     truck = twin.load_truck(name)
-    pack = of_pack(truck.pack)
+    pack = of_pack(str(find("packs", truck.pack, Path(name))))
     return {"sound": f"yes: {name}", "truck": truck.name, "cycle": truck.cycle} | {
         label: value for label, value in pack.items() if label != "sound"
+    }
+
+
+def of_cycle(name: str) -> Facts:
+    """A duty: how long, how far, how fast."""
+    from packhorse import twin
+
+    cycle = twin.duty(name)
+    hours, plugged_h = cycle.time_s[-1] / 3600.0, cycle.plugged.sum() / 3600.0
+    return {
+        "sound": f"yes: {name}",
+        "cycle": cycle.name,
+        "length": f"{hours:.2f} h, {plugged_h:.2f} h of it plugged in",
+        "distance": f"{cycle.speed_m_per_s.sum() / 1000.0:.1f} km",
+        "speed": f"up to {3.6 * cycle.speed_m_per_s.max():.0f} km/h",
+        "grade": f"{100.0 * cycle.grade.min():.1f} to {100.0 * cycle.grade.max():.1f} %",
     }
 
 

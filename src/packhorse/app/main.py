@@ -32,8 +32,6 @@ benches = typer.Typer(no_args_is_help=True, help="Measure this machine (from a s
 app.add_typer(packs, name="pack")
 app.add_typer(benches, name="bench")
 
-CYCLES = ("long_haul", "regional", "urban")
-
 
 def _complete_pack(incomplete: str) -> list[str]:
     return [name for name in names("packs") if name.startswith(incomplete)]
@@ -44,7 +42,7 @@ def _complete_truck(incomplete: str) -> list[str]:
 
 
 def _complete_cycle(incomplete: str) -> list[str]:
-    return [name for name in CYCLES if name.startswith(incomplete)]
+    return [name for name in names("cycles") if name.startswith(incomplete)]
 
 
 def _complete_any(incomplete: str) -> list[str]:
@@ -110,7 +108,7 @@ def run(
         str | None,
         typer.Option(
             metavar="NAME|FILE",
-            help=f"{', '.join(CYCLES)} or a .csv file.",
+            help=f"{', '.join(names('cycles'))} or a .csv or .toml file.",
             autocompletion=_complete_cycle,
             show_default="the truck's own",
         ),
@@ -139,7 +137,7 @@ def run(
 ) -> None:
     """Run a simulated truck and its BMS together, live in the terminal. Ctrl-C ends it with a summary.
 
-    Example:  packhorse run --truck medium --cycle urban --ambient=-10 --fault "cell_short@300:string=1,place=12"
+    Example:  packhorse run --truck medium --cycle urban --fault "cell_short@300:string=1,place=12,value=2"
     """
     from packhorse.app.run import run as running
     from packhorse.app.world import Settings
@@ -173,7 +171,7 @@ def replay(
 
 @packs.command("list")
 def pack_list() -> None:
-    """List the catalogue: packs, cells and trucks."""
+    """List the catalogue: packs, cells, trucks and duty cycles."""
     from packhorse.app import shelf
 
     print(shelf.listing())
@@ -183,7 +181,7 @@ def pack_list() -> None:
 def pack_show(name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=_complete_any)]) -> None:
     """Print the file of a catalogue entry, to copy from.
 
-    A bare name is a pack, else a cell, else a truck; trucks/heavy says which.
+    A bare name is a pack, else a cell, a truck or a cycle; trucks/heavy says which.
 
     Example:  packhorse pack show medium > mine.toml
     """

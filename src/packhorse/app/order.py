@@ -6,16 +6,33 @@ import difflib
 import math
 import re
 
+from packhorse.pack.description import PackFile
 from packhorse.pack.load import ConfigurationError
-from packhorse.twin import USUAL, Fault, Kind
+from packhorse.twin import Fault, Kind
 
 NUMBER = r"\d+(?:\.\d+)?"
 ORDER = re.compile(rf"(?P<kind>[a-z_0-9]+)@(?P<start>{NUMBER})(?:-(?P<end>{NUMBER}))?(?::(?P<rest>.*))?")
 PLACES = ("string", "place")
 
 
+VALUES = {
+    Kind.CELL_OFFSET: "in V",
+    Kind.BOARD_LATE: "in s",
+    Kind.PROBE_OFFSET: "in K",
+    Kind.CURRENT_OFFSET: "in A",
+    Kind.STRING_VOLTAGE_OFFSET: "in V",
+    Kind.ISOLATION: "in ohm",
+    Kind.CELL_WEAK: "the share of its capacity that is left",
+    Kind.CELL_RESISTIVE: "the factor on its resistance",
+    Kind.CELL_SHORT: "in ohm",
+    Kind.CELL_HEATING: "in W",
+    Kind.CHARGER_IGNORES_REQUEST: "in A",
+}
+"""Faults that need to be told how much, and in what."""
+
+
 def parse(text: str) -> Fault:
-    """An order as written. Raises ConfigurationError with an example."""
+    """A fault as written; without a string or a place it means all. Raises ConfigurationError with an example."""
     found = ORDER.fullmatch(text.strip())
     if found is None:
         raise ConfigurationError(
@@ -25,20 +42,27 @@ def parse(text: str) -> Fault:
     start_s, end_s = float(found["start"]), float(found["end"] or math.inf)
     if end_s <= start_s:
         raise ConfigurationError(f"--fault {text[:60]!r}: ends before it starts; write the earlier second first")
-    kind = named(found["kind"])
     given = settings(text, found["rest"] or "")
-    string, place = (int(given.get(name, 1.0)) - 1 for name in PLACES)
-    return Fault(kind, start_s, end_s, string, place, given.get("value", USUAL.get(kind, 0.0)))
-
-
-def named(name: str) -> Kind:
-    """The kind of that name. Raises ConfigurationError with the nearest."""
-    known = [kind.name.lower() for kind in Kind]
+    name, known = found["kind"], [kind.name.lower() for kind in Kind]
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
-        raise ConfigurationError(f"--fault {name[:40]}: no such kind; {hint}")
-    return Kind[name.upper()]
+        raise ConfigurationError(f"--fault {name[:60]!r}: no such fault; {hint}")
+    kind = Kind[name.upper()]
+    if kind in VALUES and "value" not in given:
+        raise ConfigurationError(f"--fault {text[:60]!r}: how much? add value=..., {VALUES[kind]}")
+    string, place = (int(given.get(which, 0.0)) - 1 for which in PLACES)
+    return Fault(kind, start_s, end_s, string, place, given.get("value", 0.0))
+
+
+def fitting(fault: Fault, pack: PackFile, boards: int) -> Fault:
+    """The fault, refused where the truck has no such place: it would break nothing, and say nothing."""
+    counts = {"CELL": pack.series, "PROBE": pack.probes, "BOARD": boards, "CONTACTOR": 3}
+    places = counts.get(fault.kind.name.split("_")[0], math.inf)
+    for what, number, count in (("string", fault.string, pack.strings), ("place", fault.place, places)):
+        if number >= count:
+            raise ConfigurationError(f"--fault {fault.kind.name.lower()}: {what} is {number + 1}; give 1 to {count}")
+    return fault
 
 
 def later(fault: Fault, start_s: float) -> Fault:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from packhorse.pack.catalogue import CATALOGUE, KINDS, names
 
-WHAT = {"packs": "pack", "cells": "cell", "trucks": "truck"}
+WHAT = {"packs": "pack", "cells": "cell", "trucks": "truck", "cycles": "cycle"}
 
 
 def table() -> list[tuple[str, str, str]]:
@@ -29,7 +29,7 @@ def listing() -> str:
 
 
 def find(name: str) -> Path:
-    """File of a catalogue entry: a bare name is a pack, else a cell, else a truck; `cells/lfp_280` says which.
+    """File of a catalogue entry: a bare name is looked for in the order of `KINDS`; `trucks/heavy` says which.
 
     Raises ConfigurationError with the nearest names.
     """

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from packhorse import bms, twin
-from packhorse.app.order import later, parse
+from packhorse.app.order import fitting, later, parse
+from packhorse.io.cycles import read_cycle
 from packhorse.io.state import load_state
 from packhorse.pack.compile import compile_pack
-from packhorse.pack.load import ConfigurationError, load_pack_file
+from packhorse.pack.load import ConfigurationError, find, load_pack_file
 from packhorse.pack.words import Array, Frame, Output, Pack, State
 
 FULL_SOC = 0.9
@@ -64,14 +65,15 @@ def build(settings: Settings) -> World:
     """Load everything. Raises ConfigurationError or an `io` error at the first thing that is wrong."""
     plausible(settings)
     described = twin.load_truck(settings.truck)
-    pack_file, cell_file = load_pack_file(settings.pack or described.pack)
+    beside = find("trucks", settings.truck)
+    pack_file, cell_file = load_pack_file(settings.pack) if settings.pack else load_pack_file(described.pack, beside)
     with refused():
         pack = compile_pack(pack_file, cell_file)
-        cycle = road(settings.cycle or described.cycle)
+        cycle = road(settings.cycle) if settings.cycle else twin.duty(described.cycle, beside)
     state, soc = remembered(settings, pack)
     start_s = state.time_s if math.isfinite(state.time_s) else 0.0
     with refused():
-        orders = tuple(later(parse(text), start_s) for text in settings.faults)
+        orders = [later(fitting(parse(text), pack_file, described.sensing.boards), start_s) for text in settings.faults]
         truck = twin.compile_truck(described, pack_file, cell_file, seed=settings.seed, faults=orders)
     body = twin.start(truck, soc=soc, ambient_degC=settings.ambient_degC)._replace(time_s=start_s)
     return World(f"{described.name}, {pack_file.name}", pack, truck, cycle, body, state)
@@ -110,12 +112,8 @@ def plausible(settings: Settings) -> None:
 
 
 def road(cycle: str) -> twin.Cycle:
-    """A duty cycle: one of ours, or a CSV file."""
-    if not cycle.lower().endswith(".csv"):
-        return twin.duty(cycle)
-    from packhorse.io.cycles import read_cycle  # noqa: PLC0415
-
-    return read_cycle(Path(cycle))
+    """A duty cycle: one of ours or in our form, or a table of speed over time."""
+    return read_cycle(Path(cycle)) if cycle.lower().endswith((".csv", ".csv.gz", ".parquet")) else twin.duty(cycle)
 
 
 def ticks(world: World, settings: Settings) -> Iterator[Tick]:

@@ -8,10 +8,9 @@ from packhorse.twin.build import compile_truck
 from packhorse.twin.description import TruckFile, load_truck
 from packhorse.twin.duty import demand_at, duty
 from packhorse.twin.truck import idle, start, step
-from packhorse.twin.words import USUAL, Body, Cycle, Demand, Fault, Kind, Truck
+from packhorse.twin.words import Body, Cycle, Demand, Fault, Kind, Truck
 
 __all__ = [
-    "USUAL",
     "Body",
     "Cycle",
     "Demand",

@@ -44,22 +44,6 @@ class Kind(IntEnum):
     CHARGER_IGNORES_REQUEST = 26  # A that it pushes in
 
 
-USUAL: dict[Kind, float] = {
-    Kind.CELL_OFFSET: -0.4,
-    Kind.BOARD_LATE: 10.0,
-    Kind.PROBE_OFFSET: 45.0,
-    Kind.CURRENT_OFFSET: 100.0,
-    Kind.STRING_VOLTAGE_OFFSET: 30.0,
-    Kind.ISOLATION: 20_000.0,
-    Kind.CELL_WEAK: 0.6,
-    Kind.CELL_RESISTIVE: 20.0,
-    Kind.CELL_SHORT: 1.0,
-    Kind.CELL_HEATING: 1000.0,
-    Kind.CHARGER_IGNORES_REQUEST: 500.0,
-}
-"""The `value` of a kind where nobody says another; kinds that are not here have none."""
-
-
 class Fault(NamedTuple):
     """Something that breaks at a time and, perhaps, is whole again later; -1 means every string or place."""
 

@@ -1,11 +1,11 @@
-"""Cells, packs and trucks as data files, each with its sources. Light: nothing but the standard library."""
+"""Packs, cells, trucks and duty cycles as data files, each with its sources. Imports only the standard library."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 CATALOGUE = Path(__file__).parent
-KINDS = ("packs", "cells", "trucks")
+KINDS = ("packs", "cells", "trucks", "cycles")
 
 
 def names(kind: str) -> list[str]:
