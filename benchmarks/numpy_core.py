@@ -57,6 +57,7 @@ from packhorse.pack.words import (
     Limits,
     Output,
     Pack,
+    Reaction,
     Reason,
     Record,
     Stage,
@@ -175,7 +176,7 @@ def believe(pack: Pack, tables: Tables, was: State, frame: Frame, heard_V: Array
     current_A = np.where(heard_A, string_A, 0.0)
     heard_s = np.where(heard_A, min(dt_s, sensors.patience_s), 0.0)
     unheard = UNHEARD_C * (dt_s - heard_s) / SECONDS_PER_HOUR
-    unheard = np.where(was.control.contactor[:, 1:2] > 0.0, unheard, 0.0) ** 2
+    unheard = np.where(was.control.contactor[:, 1:2] > 0.0, unheard, 0.0)
     efficiency = np.where(current_A < 0.0, cell.coulombic_efficiency, 1.0)
     repeat = (max(sensors.correlation_s / dt_s, 1.0)) if dt_s > 0.0 else 1e6
     error_A2 = sensors.current_offset_A**2 + (sensors.current_gain * current_A) ** 2
@@ -194,7 +195,8 @@ def believe(pack: Pack, tables: Tables, was: State, frame: Frame, heard_V: Array
     turn = cell.hysteresis_rate * counted
     keep = np.exp(-np.abs(turn))
     turned = keep * belief.hysteresis + (1.0 - keep) * np.where(turn > 0.0, -1.0, 1.0)
-    s00 = np.minimum(p00 + drift_As2 / (as_per_soc * as_per_soc) + unheard, MAX_VARIANCE)
+    unsure = unheard * (unheard + 2.0 * np.sqrt(p00))
+    s00 = np.minimum(p00 + drift_As2 / (as_per_soc * as_per_soc) + unsure, MAX_VARIANCE)
     s01, s02, s12 = a1 * p01, a2 * p02, a1 * a2 * p12
     s11, s22 = a1 * a1 * p11 + rc_noise, a2 * a2 * p22 + rc_noise
 
@@ -209,15 +211,16 @@ def believe(pack: Pack, tables: Tables, was: State, frame: Frame, heard_V: Array
     spread_V2 = np.maximum(spread_V2, surprise_V * surprise_V * (1.0 / GATE**2))
     gain = heard_V / spread_V2
     g0, g1, g2 = c0 * gain, c1 * gain, c2 * gain
+    trust = np.maximum(1.0 - (cell.model_sigma_V / slope_V) ** 2 / s00, 0.0)
 
     now = np.empty((4, *x0.shape))
-    now[0] = np.minimum(np.maximum(x0 + g0 * surprise_V, 0.0), 1.0)
+    now[0] = np.minimum(np.maximum(x0 + trust * g0 * surprise_V, 0.0), 1.0)
     now[1] = x1 + g1 * surprise_V
     now[2] = x2 + g2 * surprise_V
     now[3] = turned
     now[1:] *= np.abs(now[1:]) > TINY
     q = np.empty_like(p)
-    q[:, 0] = s00 - g0 * c0
+    q[:, 0] = s00 - trust * (2.0 - trust) * g0 * c0
     q[:, 1] = s01 - g0 * c1
     q[:, 2] = s02 - g0 * c2
     q[:, 3] = s11 - g1 * c1
@@ -530,6 +533,7 @@ class Told(NamedTuple):
     stage_s: list[float]
     empty_ohm: list[float]  # ten-second resistance at the weakest cell's SOC
     full_ohm: list[float]  # the same at the strongest's
+    charge_request: float
 
 
 def tell(tables: Tables, frame: Frame, estimate: Estimate, signal: Array, plan: Plan, string_V: list[float]) -> Told:
@@ -551,6 +555,7 @@ def tell(tables: Tables, frame: Frame, estimate: Estimate, signal: Array, plan: 
         plan.stage_s.tolist(),
         [resistance_ohm(tables, soc, degC) for soc, degC in zip(soc_min, cold, strict=True)],
         [resistance_ohm(tables, soc, degC) for soc, degC in zip(soc_max, cold, strict=True)],
+        frame.charge_request,
     )
 
 
@@ -598,6 +603,8 @@ def limits(pack: Pack, tables: Tables, told: Told, judged: Verdict, was: Control
         bounds = []
         for s in range(pack.strings):
             bound = string_bound(pack, tables, told, s, direction, shares[direction][s], square_A2[s])
+            if direction != DISCHARGE and was.charge_done > 0.0 and told.charge_request > 0.0:
+                bound = tighter(bound, 0.0, Reason.CHARGE_DONE)
             bound = tighter(bound, was_A[direction][s] + ramp_A, Reason.RECOVERING)
             bounds.append(tighter(bound, 0.0, Reason.CONTACTORS) if gathers else bound)
         string_A.append([bound[0] for bound in bounds])
@@ -678,18 +685,17 @@ def charge(pack: Pack, was: Control, frame: Frame, estimate: Estimate, told: Tol
     charge_V = rules.cell_V * pack.series
     if frame.charge_request <= 0.0:
         return Charge(0.0, charge_V, 0.0)
-    asked_A, closed, full = charge_A, False, False
+    asked_A, closed, full = charge_A, told.stage.count(Stage.CLOSED), False
     for s, stage in enumerate(told.stage):
         if stage != Stage.CLOSED:
             continue
-        closed = True
         room_V = rules.cell_V - told.high_V[s]
         trickle = -told.string_A[s] < rules.end_share * pack.cell.capacity_Ah
         full = full or (room_V < FULL_V and trickle)
-        total_A = (-told.string_A[s] + room_V / told.full_ohm[s]) * pack.strings
+        total_A = (-told.string_A[s] + room_V / told.full_ohm[s]) * closed
         asked_A = asked_A if total_A >= asked_A else total_A if total_A > 0.0 else 0.0
-    done = was.charge_done > 0.0 or (closed and (full or estimate.soc >= rules.target_soc))
-    return Charge(0.0 if done or not closed else asked_A, charge_V, float(done))
+    done = was.charge_done > 0.0 or (closed > 0 and (full or estimate.soc >= rules.target_soc))
+    return Charge(0.0 if done or closed == 0 else asked_A, charge_V, float(done))
 
 
 POSITIONS = np.array([[0, 0, 0], [1, 0, 1], [1, 1, 0], [1, 1, 0], [0, 0, 0]], dtype=np.float64)

@@ -14,7 +14,7 @@ from packhorse.twin import Kind
 from trucks import Moment, Wish, along, events, live, steady, true_soc
 
 BREAKS_S = 20.0
-HIGHWAY, PARKED, PLUGGED = steady(60.0), steady(), steady(plugged=1.0)
+HIGHWAY, STEEP, PARKED, PLUGGED = steady(60.0), steady(80.0, 0.03), steady(), steady(plugged=1.0)
 
 
 class Scenario(NamedTuple):
@@ -43,7 +43,7 @@ SCENARIOS = [
     Scenario(Kind.PROBE_OFFSET, 17.0, 3, "probe_spread", 40.0),
     Scenario(Kind.PROBE_SILENT, 0.0, -1, "probes_not_heard", 10.0),
     Scenario(Kind.CURRENT_SILENT, 0.0, -1, "current_not_heard", 5.0),
-    Scenario(Kind.CURRENT_OFFSET, 150.0, -1, "strings_disagree", 40.0, string=-1),
+    Scenario(Kind.CURRENT_OFFSET, 150.0, -1, "strings_disagree", 70.0, string=0),
     Scenario(Kind.STRING_VOLTAGE_SILENT, 0.0, -1, "string_voltage_not_heard", 6.0),
     Scenario(Kind.STRING_VOLTAGE_OFFSET, 30.0, -1, "sum_mismatch", 11.0),
     Scenario(Kind.ISOLATION, 180_000.0, -1, "isolation_low", 40.0, string=-1),
