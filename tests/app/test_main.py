@@ -152,6 +152,7 @@ def test_the_real_program_says_what_is_wrong_in_one_line(tmp_path: Path) -> None
 
 def test_a_full_disk_leaves_no_results(bad: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(bad)
+    call("replay", "log.parquet", *SMALL, "-o", str(bad / "out" / "warm"))  # compiled code is written to disk, too
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
     try:

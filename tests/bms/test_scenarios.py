@@ -43,7 +43,7 @@ SCENARIOS = [
     Scenario(Kind.PROBE_OFFSET, 17.0, 3, "probe_spread", 40.0),
     Scenario(Kind.PROBE_SILENT, 0.0, -1, "probes_not_heard", 10.0),
     Scenario(Kind.CURRENT_SILENT, 0.0, -1, "current_not_heard", 5.0),
-    Scenario(Kind.CURRENT_OFFSET, 150.0, -1, "strings_disagree", 70.0, string=0),
+    Scenario(Kind.CURRENT_OFFSET, 150.0, -1, "strings_disagree", 70.0),
     Scenario(Kind.STRING_VOLTAGE_SILENT, 0.0, -1, "string_voltage_not_heard", 6.0),
     Scenario(Kind.STRING_VOLTAGE_OFFSET, 30.0, -1, "sum_mismatch", 11.0),
     Scenario(Kind.ISOLATION, 180_000.0, -1, "isolation_low", 40.0, string=-1),
@@ -51,7 +51,7 @@ SCENARIOS = [
     Scenario(Kind.HVIL_OPEN, 0.0, -1, "hvil_open", 2.0, Stage.TRIPPED, string=-1),
     Scenario(Kind.CONTACTOR_STUCK_OPEN, 0.0, 1, "contactor_feedback", 2.0, Stage.TRIPPED),
     Scenario(Kind.CELL_HEATING, 3000.0, 2, "temperature_high", 300.0, string=0),
-    Scenario(Kind.CELL_RESISTIVE, 30.0, 9, "cell_spread", 60.0, wish=steady(70.0, 0.03)),
+    Scenario(Kind.CELL_RESISTIVE, 11.0, 9, "cell_spread", 60.0, wish=steady(70.0, 0.03)),
     Scenario(
         Kind.INVERTER_IGNORES_LIMITS, 0.0, -1, "cell_voltage_low", 1500.0, wish=steady(80.0, 0.03), soc=0.12, string=-1
     ),
@@ -77,7 +77,7 @@ def test_what_breaks_is_named_in_time_and_handled(scenario: Scenario) -> None:
     times = [at_s for at_s, name, _ in said if name == scenario.says]
     assert times, f"said only {sorted({name for _, name, _ in said})}"
     assert times[0] - BREAKS_S <= scenario.within_s
-    if scenario.string >= 0:
+    if scenario.string >= 0 and scenario.says != "strings_disagree":  # which concerns them all
         assert {event.string for _, name, event in said if name == scenario.says} == {scenario.string}
     if scenario.stage == Stage.TRIPPED:
         assert life[-1].output.command.stage[max(scenario.string, 0)] == Stage.TRIPPED

@@ -15,6 +15,7 @@ import polars as pl
 from packhorse.io.errors import Error, WriteError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+PROBE_BYTES = 65_536
 Writer = Callable[[Path], None]
 
 
@@ -88,10 +89,24 @@ def said(folder: Path) -> Iterator[None]:
     except Error:
         raise
     except (OSError, pl.exceptions.PolarsError) as error:
-        full = getattr(error, "errno", None) in FULL or any(os.strerror(code) in str(error) for code in FULL)
-        if full:
+        if is_full(folder, error):
             raise WriteError(
                 f"{folder}: the disk is full, nothing was written; free some space or give another folder"
             ) from error
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise WriteError(f"{folder}: cannot be written ({reason[0][:160]}); give another folder") from error
+
+
+def is_full(path: Path, error: Exception) -> bool:
+    """Whether a full disk is behind an error; where the table writer does not say, a small file is tried."""
+    if getattr(error, "errno", None) in FULL or any(os.strerror(code) in str(error) for code in FULL):
+        return True
+    if isinstance(error, OSError):
+        return False
+    try:
+        with tempfile.TemporaryFile(dir=path.parent) as probe:
+            probe.write(bytes(PROBE_BYTES))
+            probe.flush()
+    except OSError as tried:
+        return tried.errno in FULL
+    return False
