@@ -208,10 +208,14 @@ def believe(pack: Pack, tables: Tables, was: State, frame: Frame, heard_V: Array
     c2 = slope_V * s02 - s12 - s22
     wrong_V2 = cell.model_sigma_V**2 + doubt_V * doubt_V
     spread_V2 = slope_V * c0 - c1 - c2 + sensors.cell_sigma_V**2 + repeat * wrong_V2
-    spread_V2 = np.maximum(spread_V2, surprise_V * surprise_V * (1.0 / GATE**2))
+    far_V2 = surprise_V * surprise_V * (1.0 / GATE**2)
+    far = far_V2 > spread_V2
+    spread_V2 = np.where(far, far_V2, spread_V2)
     gain = heard_V / spread_V2
     g0, g1, g2 = c0 * gain, c1 * gain, c2 * gain
     trust = np.maximum(1.0 - (cell.model_sigma_V / slope_V) ** 2 / s00, 0.0)
+    learned = np.where(far, 0.0, trust * (2.0 - trust))
+    trust = np.where(far, 1.0, trust)
 
     now = np.empty((4, *x0.shape))
     now[0] = np.minimum(np.maximum(x0 + trust * g0 * surprise_V, 0.0), 1.0)
@@ -220,7 +224,7 @@ def believe(pack: Pack, tables: Tables, was: State, frame: Frame, heard_V: Array
     now[3] = turned
     now[1:] *= np.abs(now[1:]) > TINY
     q = np.empty_like(p)
-    q[:, 0] = s00 - trust * (2.0 - trust) * g0 * c0
+    q[:, 0] = s00 - learned * g0 * c0
     q[:, 1] = s01 - g0 * c1
     q[:, 2] = s02 - g0 * c2
     q[:, 3] = s11 - g1 * c1

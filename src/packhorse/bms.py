@@ -38,7 +38,6 @@ EVENT_COLUMNS = 7
 SIGNALS = len(Signal)
 
 
-@compiled
 def start(pack: Pack) -> State:
     """A BMS that has heard nothing yet: contactors open, no fault, no belief."""
     return State(

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from packhorse.compiled import part
 from packhorse.pack.words import Control
 
 
-@part
 def begin(strings: int, series: int) -> Control:
     """All contactors open, no cell bled, no limit granted yet."""
     return Control(

@@ -6,10 +6,8 @@ Sources 134 (2004) 277-292, doi 10.1016/j.jpowsour.2004.02.033. What is added to
 - Errors of the model and of the current sensor persist for minutes and hours. A filter that takes them for white
   noise becomes certain of nonsense, so each is weighted by its correlation time over the time step; the same belief
   then results at 0.1 s and at 10 s.
-- A surprise beyond `GATE` sigma is not thrown away but trusted only as much as one of `GATE` sigma: an outlier moves
-  little, and a wrong start is still found.
-- The error of the OCV itself never averages out: no number of readings makes SOC surer than `model_sigma_V` over the
-  slope of the OCV. The nearer it is to that, the less the voltage moves it; on the plateau of LFP charge is counted.
+- A surprise beyond `GATE` sigma is not thrown away but trusted only as much as one of `GATE` sigma, and nothing is
+  learned from it of how sure the SOC is: an outlier moves little, and a wrong belief is still found.
 - A cell that is not heard is counted but not corrected. While nothing is heard of the current, uncertainty grows by
   `UNHEARD_C`.
 """
@@ -39,7 +37,6 @@ TINY = 1e-25
 """Numbers below this are taken for zero, or the processor would crawl through denormals."""
 
 
-@part
 def begin(strings: int, series: int) -> Belief:
     """The belief before anything was heard."""
     covariance = np.zeros((strings, 6, series))
@@ -153,13 +150,16 @@ def correct(  # noqa: PLR0915 - one cell, one step, in the order of the textbook
         c2 = slope_V[k] * s02 - s12 - s22
         spread_V2 = slope_V[k] * c0 - c1 - c2 + white_V2 + repeat * wrong_V2
         far_V2 = surprise_V * surprise_V * (1.0 / (GATE * GATE))
-        spread_V2 = far_V2 if far_V2 > spread_V2 else spread_V2
+        far = far_V2 > spread_V2
+        spread_V2 = far_V2 if far else spread_V2
         gain = 1.0 / spread_V2 if heard_V else 0.0
         surprise_V = surprise_V if heard_V else 0.0
         g0, g1, g2 = c0 * gain, c1 * gain, c2 * gain
         standing = cell.model_sigma_V / slope_V[k]
         trust = 1.0 - standing * standing / s00
         trust = trust if trust > 0.0 else 0.0
+        learned = 0.0 if far else trust * (2.0 - trust)
+        trust = 1.0 if far else trust
 
         y = x0 + trust * g0 * surprise_V
         y = y if y > 0.0 else 0.0
@@ -167,7 +167,7 @@ def correct(  # noqa: PLR0915 - one cell, one step, in the order of the textbook
         rc1[k] = flush(x1 + g1 * surprise_V)
         rc2[k] = flush(x2 + g2 * surprise_V)
         h[k] = flush(turned)
-        s00 = s00 - trust * (2.0 - trust) * g0 * c0
+        s00 = s00 - learned * g0 * c0
         q00[k] = s00 if s00 > 1e-10 else 1e-10
         q01[k] = flush(s01 - g0 * c1)
         q02[k] = flush(s02 - g0 * c2)

@@ -29,7 +29,6 @@ class Verdict(NamedTuple):
     charge_share: Array  # (strings,)
 
 
-@part
 def begin(faults: int, strings: int, series: int) -> Watch:
     """Nothing seen, nothing raised."""
     return Watch(
