@@ -1,4 +1,4 @@
-"""Figures of the core, each a ratio measured side by side in one run: `python benchmarks/core.py [--json]`.
+"""Figures of the core, each a ratio measured side by side in one run: `python benchmarks/core.py [--json | --write]`.
 
 Single thread, two candidates in turn, medians. Nothing here is asserted by a test: machines are busy, and a ratio is
 only worth reading beside its bar.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -24,9 +25,13 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy_core
+import pybamm_pack
 from life import absurd, life, pack_of
 from packhorse import bms
-from packhorse.pack.words import Frame, Frames, Pack, State
+from packhorse.pack.compile import compile_cell
+from packhorse.pack.load import load_cell
+from packhorse.pack.words import Array, Cell, Frame, Frames, Pack, State
+from twin_pack import twin_hour
 
 REPEATS = 7
 TICK_S = 0.1
@@ -151,6 +156,36 @@ def live() -> dict[str, Any]:
     }
 
 
+def pack_over_pybamm() -> dict[str, Any]:
+    """The twin's electrical pack against PyBaMM, by CPU time on one core, and how far their voltages are apart."""
+    what, apart = "twin, 384 cells over an hour, times faster than PyBaMM", "its furthest voltage from PyBaMM's"
+    if not pybamm_pack.installed():
+        note = f"PyBaMM is not installed: {pybamm_pack.INSTALL}"
+        return {
+            "twin_over_pybamm": figure(what, None, "", 1500.0, note, at_least=True),
+            "twin_from_pybamm": figure(apart, None, "mV", 1.0, note),
+        }
+    cell = compile_cell(load_cell("nmc_60"))
+    found = pybamm_pack.compare(cell, drive_A(cell, pybamm_pack.SECONDS + 1), twin_hour)
+    ours, theirs = found["twin_cell_steps_per_s"], found["peer_cell_steps_per_s"]
+    rates = f"{ours / 1e6:.1f} million against {theirs:,.0f} cell-steps/s of one core"
+    return {
+        "twin_over_pybamm": figure(what, found["times"], "", 1500.0, rates, at_least=True),
+        "twin_from_pybamm": figure(apart, 1000.0 * found["furthest_V"], "mV", 1.0, f"batch of {found['batch']}"),
+    }
+
+
+def drive_A(cell: Cell, times: int) -> Array:
+    """Pulls, braking and stops of random length and strength at every second, seeded."""
+    dice = np.random.default_rng(7)
+    rate: list[float] = []
+    while len(rate) < times:
+        strength = float(dice.choice([0.0, dice.uniform(0.2, 1.2), dice.uniform(0.2, 1.2), -dice.uniform(0.1, 0.6)]))
+        rate += [strength] * int(dice.integers(3, 60))
+    smooth = np.convolve(rate[:times], np.ones(3) / 3, mode="same")
+    return np.asarray(cell.capacity_Ah * smooth, dtype=np.float64)
+
+
 def resident_MiB() -> float | None:
     """Memory of this process; None where the system does not say."""
     try:
@@ -209,7 +244,7 @@ def measure() -> dict[str, Any]:
 
     Raises ValueError where the compiled core and its NumPy peer do not give the same results.
     """
-    return {**start_up(), **replays(), **live(), **memory()}
+    return {**start_up(), **replays(), **live(), **pack_over_pybamm(), **memory()}
 
 
 def show(figures: dict[str, Any]) -> None:
@@ -223,14 +258,38 @@ def show(figures: dict[str, Any]) -> None:
     Console().print(table)
 
 
-def main(as_json: bool = False) -> None:
+def write(figures: dict[str, Any]) -> None:
+    """The figures as docs/performance.md."""
+    rows = []
+    for one in figures.values():
+        sign = "at least" if one["bar_is"] == "at least" else "at most"
+        value = "not measured" if one["measured"] is None else f"{one['measured']:.3g} {one['unit']}".strip()
+        met = {True: "yes", False: "**no**", None: "-"}[one["met"]]
+        rows.append(f"| {one['what']} | {value} | {sign} {one['bar']:g} {one['unit']} | {met} | {one['note']} |")
+    head = f"""# How fast
+
+Written by `python benchmarks/core.py --write`; do not edit. Ratios are measured side by side in one run and carry over
+to other machines; absolute times belong to this machine and its load.
+
+{time.strftime("%Y-%m-%d")}, Python {platform.python_version()}, {os.cpu_count()} processors, {platform.machine()}.
+
+| figure | measured | bar | met | how |
+| --- | --- | --- | --- | --- |
+"""
+    text = head + "\n".join(rows) + "\n"
+    (Path(__file__).parents[1] / "docs" / "performance.md").write_text(text, encoding="utf-8")
+
+
+def main(as_json: bool = False, to_page: bool = False) -> None:
     """Measure and print, as a table or as JSON."""
     figures = measure()
     if as_json:
         print(json.dumps(figures, indent=2))
+    elif to_page:
+        write(figures)
     else:
         show(figures)
 
 
 if __name__ == "__main__":
-    main("--json" in sys.argv[1:])
+    main("--json" in sys.argv[1:], "--write" in sys.argv[1:])

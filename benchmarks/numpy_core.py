@@ -380,7 +380,8 @@ def judge(pack: Pack, tables: Tables, was: State, frame: Frame, heard_V: Array) 
         row[signals.PRECHARGE_TRIES], row[signals.FROZEN_S] = tries[s], frozen_s[s]
         oldest = -math.inf
         for age_s in ages[s]:
-            oldest = age_s if age_s > oldest else oldest
+            known_s = age_s if is_known(age_s) else math.inf
+            oldest = known_s if known_s > oldest else oldest
         row[signals.OLDEST_AGE_S] = oldest
         signal.append(row)
         place.append(at)

@@ -49,6 +49,14 @@ def start(pack: Pack) -> State:
     )
 
 
+def silence(pack: Pack) -> Frame:
+    """A frame in which nothing is heard and nothing asked."""
+    strings, nan = pack.strings, math.nan
+    cells, probes = np.full((strings, pack.series), nan), np.full((strings, pack.probes), nan)
+    each, three = np.full(strings, nan), np.full((strings, 3), nan)
+    return Frame(nan, cells, probes, each, each, three, three, nan, nan, nan, nan, nan, nan, 0.0, 0.0, 0.0)
+
+
 @compiled
 def step(pack: Pack, was: State, frame: Frame) -> tuple[State, Output]:
     """Take one frame in; give back what is remembered and what is asked.

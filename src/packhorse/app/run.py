@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from rich.console import Console
 from rich.table import Table
 
+from packhorse import bms
 from packhorse.app import compiling, trip
 from packhorse.app.pace import Pace, stop_asked
 from packhorse.app.trip import Trip
@@ -33,6 +34,8 @@ def run(
     log = nullcontext() if settings.record is None else recording(settings.record)
     with log as recorded:
         with compiling.notice((compiling.STEP, compiling.TWIN), compiling.RUN_S):
+            with compiling.twin_beside():
+                bms.step(world.pack, bms.start(world.pack), bms.silence(world.pack))
             next(ticks(world, settings))
         last, travelled, pace = drive(
             world, settings, recorded, clock, sleep, console or Console(stderr=settings.as_json)

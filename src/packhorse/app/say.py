@@ -49,9 +49,10 @@ def plus_minus(share: float, sigma: float) -> str:
 
 
 def where(code: int, string: int, place: int) -> str:
-    """The string, and the cell or probe in it, that a fault was read from; all counted from 1."""
+    """The string, and the cell, probe or contactor in it, that a fault was read from; all counted from 1."""
     signal = fault_rows()[code].signal
     kind = "probe" if "DEGC" in signal.name or signal == Signal.PROBES_MISSING else "cell"
+    kind = "contactor" if signal == Signal.CONTACTOR_MISMATCH else kind
     return f"string {string + 1}" + (f", {kind} {place + 1}" if place >= 0 else "")
 
 

@@ -1,7 +1,8 @@
 """What the truck may draw and push now, and why no more.
 
 Each cause proposes a current for each string; the smallest binds and gives its reason. Voltage and temperature are
-the worst raw readings, charge is the weakest cell's belief less its doubt. Limits fall at once and rise slowly.
+the worst raw readings, charge to give is the weakest cell's belief less its doubt, room to take the
+strongest's. Limits fall at once and rise slowly.
 """
 
 from __future__ import annotations

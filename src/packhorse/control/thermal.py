@@ -30,7 +30,7 @@ def regulate(pack: Pack, was: Control, frame: Frame, signal: Array) -> Heat:
     """Cool and heat with hysteresis on the worst probes.
 
     Ambient air cools for free while it is `free_cooling_K` colder than the hottest probe; the chiller takes over
-    otherwise. Without any probe the fluid is circulated and nothing is cooled or heated.
+    otherwise. Without any probe coolant is circulated, air stands, and nothing is cooled or heated.
     """
     rules = pack.thermal
     hot, cold = -math.inf, math.inf

@@ -5,9 +5,11 @@ Sources 134 (2004) 277-292, doi 10.1016/j.jpowsour.2004.02.033. What is added to
 
 - Errors of the model and of the current sensor persist for minutes and hours. A filter that takes them for white
   noise becomes certain of nonsense, so each is weighted by its correlation time over the time step; the same belief
-  then results at 0.1 s and at 10 s.
+  then results at any time step up to the sensors' patience.
 - A surprise beyond `GATE` sigma is not thrown away but trusted only as much as one of `GATE` sigma, and nothing is
   learned from it of how sure the SOC is: an outlier moves little, and a wrong belief is still found.
+- The error of the OCV itself never averages out: no number of readings makes SOC surer than `model_sigma_V` over the
+  slope of the OCV. The nearer it is to that, the less the voltage moves it; on the plateau of LFP charge is counted.
 - A cell that is not heard is counted but not corrected. While nothing is heard of the current, uncertainty grows by
   `UNHEARD_C`.
 """

@@ -210,7 +210,6 @@ class ContactorsPart(Described):
     warning_s: Seconds = 2.0
     tries: Annotated[int, Field(ge=1, le=10)] = 3
     rest_s: Seconds = 5.0
-    feedback_s: Seconds = 0.3
 
 
 class BalancingPart(Described):

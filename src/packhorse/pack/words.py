@@ -155,7 +155,6 @@ class Contactors(NamedTuple):
     warning_s: float
     tries: float
     rest_s: float
-    feedback_s: float
 
 
 class Balancing(NamedTuple):

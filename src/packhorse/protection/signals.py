@@ -55,7 +55,7 @@ def judge(pack: Pack, frame: Frame, watch: Watch, control: Control) -> tuple[Arr
         signal[FROZEN_S, s] = watch.frozen_s[s]
         oldest = -math.inf
         for k in range(3):
-            age_s = frame.age_s[s, k]
+            age_s = frame.age_s[s, k] if known(frame.age_s[s, k]) else math.inf  # nobody knows how old it is
             oldest = age_s if age_s > oldest else oldest
         signal[OLDEST_AGE_S, s] = oldest
     return signal, place

@@ -1,7 +1,7 @@
 """The fault table at work: debounce, raise, hold, clear.
 
 Time counts towards a fault while the reading is beyond the threshold at both ends of the tick, and no tick counts
-for more than the sensors' patience, so that the same life gives the same faults at 0.1 s and at 10 s. A reading
+for more than the sensors' patience, so that the same life gives the same faults at any tick up to that. A reading
 that is not known neither raises nor clears; its absence is judged by a row of its own.
 """
 
