@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LATER = {"docs/images/run.svg"}
-"""Pictures that are made by hand and may not be there."""
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
@@ -28,8 +26,6 @@ def test_links_lead_somewhere(page: Path) -> None:
             continue
         target, _, anchor = link.partition("#")
         path = (page.parent / target).resolve() if target else page
-        if path.relative_to(ROOT).as_posix() in LATER:
-            continue
         assert path.exists(), f"{page.name}: {link}"
         assert not anchor or anchor in headings(path), f"{page.name}: {link}"
 
