@@ -31,6 +31,7 @@ from packhorse.control.limits import (
 )
 from packhorse.control.thermal import FULL_K, IDLE_PUMP, Heat
 from packhorse.estimation.belief import (
+    ABSURD_C,
     DRIFT_S,
     GATE,
     RC_SIGMA_V,
@@ -172,7 +173,7 @@ def believe(pack: Pack, tables: Tables, was: State, frame: Frame, heard_V: Array
     (ocv_V, r0, r1, r2), slope_V, (tau1, tau2, share), hysteresis_V = parameters(tables, belief.soc, degC)
 
     string_A = frame.string_A[:, None]
-    heard_A = np.abs(string_A) < LARGEST
+    heard_A = np.abs(string_A) < ABSURD_C * cell.capacity_Ah
     current_A = np.where(heard_A, string_A, 0.0)
     heard_s = np.where(heard_A, min(dt_s, sensors.patience_s), 0.0)
     unheard = UNHEARD_C * (dt_s - heard_s) / SECONDS_PER_HOUR

@@ -32,6 +32,8 @@ DRIFT_S = 4 * 3600.0
 """For how long an offset of the current sensor keeps its value (assumed)."""
 UNHEARD_C = 0.5
 """Current that may have flowed unheard, in 1/h of the capacity (assumed)."""
+ABSURD_C = 100.0
+"""No cell gives or takes this much [1/h of its capacity]: such a reading is not counted. Protection judges it raw."""
 SOC_SIGMA_START, SOC_SIGMA_MAX = 0.3, 0.5
 RC_SIGMA_V = 1e-4
 """How far an RC voltage may wander from its equation in a second."""
@@ -83,7 +85,7 @@ def step(pack: Pack, was: Belief, frame: Frame, bleed: Array, contactor: Array, 
 @part
 def count_on(pack: Pack, string_A: float, connected: float, dt_s: float) -> tuple[float, float, float]:
     """Current to count [A], for how long [s], and what the unheard rest of the time adds to the sigma of SOC."""
-    heard = known(string_A)
+    heard = known(string_A) and abs(string_A) < ABSURD_C * pack.cell.capacity_Ah
     heard_s = dt_s if dt_s < pack.sensors.patience_s else pack.sensors.patience_s
     heard_s = heard_s if heard else 0.0
     unheard = UNHEARD_C * (dt_s - heard_s) / physics.SECONDS_PER_HOUR
