@@ -24,14 +24,15 @@ Function = TypeVar("Function")
 
 
 def source_hash() -> str:
-    """Hash of every Python file that can hold compiled code: all rooms but `app`.
+    """Hash of every Python file whose compiled code others call: all rooms but `app` and `lab`.
 
     Numba's disk cache looks only at the file of the function itself and would keep stale code when a *called*
-    function in another file changes, so the cache folder carries this hash in its name.
+    function in another file changes, so the cache folder carries this hash in its name. Compiled code in `lab` calls
+    only what is below `lab` or in its own file.
     """
     digest = hashlib.sha256()
     home = Path(__file__).parent
-    for path in sorted(set(home.rglob("*.py")) - set((home / "app").rglob("*.py"))):
+    for path in sorted(set(home.rglob("*.py")) - set((home / "app").rglob("*.py")) - set((home / "lab").rglob("*.py"))):
         digest.update(path.relative_to(home).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

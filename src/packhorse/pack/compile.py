@@ -59,12 +59,21 @@ def arrhenius(degC: list[float], values: Array, grid: Array = DEGC_GRID) -> Arra
     return np.asarray(np.exp(np.where(outside, limited, out)))
 
 
+def over_grid(soc: list[float], rows: list[list[float]], degC: list[float]) -> Array:
+    """Rows over temperature at every node, (DEGC_NODES, SOC_NODES): linear, held at the ends."""
+    over_soc = np.array([np.interp(SOC_GRID, soc, row) for row in rows])
+    if len(rows) == 1:
+        return np.repeat(over_soc, DEGC_NODES, axis=0)
+    return np.array([np.interp(DEGC_GRID, degC, column) for column in over_soc.T]).T
+
+
 def compile_cell(cell: CellFile, parallel: int = 1, capacity_Ah: float | None = None) -> Cell:
     """A cell group of `parallel` cells; `capacity_Ah` overrides the group's nominal capacity."""
-    ocv, res, over = cell.ocv, cell.resistance, cell.over_temperature
+    ocv, res, over, error = cell.ocv, cell.resistance, cell.over_temperature, cell.model_error
     entropy = np.interp(SOC_GRID, ocv.soc, ocv.entropy_V_per_K or [0.0] * len(ocv.soc))
-    nodes = np.empty((DEGC_NODES, SOC_NODES, 4))
-    nodes[:, :, 0] = np.interp(SOC_GRID, ocv.soc, ocv.ocv_V) + np.outer(DEGC_GRID - 25.0, entropy)
+    nodes = np.empty((DEGC_NODES, SOC_NODES, 6))
+    beyond_K = DEGC_GRID - np.clip(DEGC_GRID, ocv.degC[0], ocv.degC[-1])
+    nodes[:, :, 0] = over_grid(ocv.soc, ocv.ocv_rows(), ocv.degC) + np.outer(beyond_K, entropy)
     must(
         bool(np.all(np.diff(nodes[:, :, 0], axis=1) > 0)),
         "ocv.entropy_V_per_K makes the OCV fall with SOC at some temperature from -40 to 80 degC; check its sign and "
@@ -73,9 +82,9 @@ def compile_cell(cell: CellFile, parallel: int = 1, capacity_Ah: float | None = 
     for column, table in enumerate((res.r0_ohm, res.r1_ohm, res.r2_ohm), start=1):
         over_soc = np.array([np.interp(SOC_GRID, res.soc, row) for row in table])
         nodes[:, :, column] = arrhenius(res.degC, over_soc) / parallel
-    soc_nodes = np.empty((SOC_NODES, 2))
-    soc_nodes[:, 0] = np.interp(SOC_GRID, ocv.soc, ocv.hysteresis_V or [0.0] * len(ocv.soc))
-    soc_nodes[:, 1] = entropy
+    nodes[:, :, 4] = over_grid(ocv.soc, ocv.hysteresis_rows(), ocv.degC)
+    lasting_V = error.sigma_V or [[cell.model_sigma_V] * len(error.soc)] * len(error.degC)
+    nodes[:, :, 5] = over_grid(error.soc, lasting_V, error.degC)
     degC_nodes = np.empty((DEGC_NODES, 7))
     degC_nodes[:, 0] = arrhenius(res.degC, np.array(res.rc1_s))
     degC_nodes[:, 1] = arrhenius(res.degC, np.array(res.rc2_s))
@@ -85,7 +94,7 @@ def compile_cell(cell: CellFile, parallel: int = 1, capacity_Ah: float | None = 
         degC_nodes[:, column] = np.interp(DEGC_GRID, over.degC, rating) * parallel
     return Cell(
         nodes=nodes,
-        soc_nodes=soc_nodes,
+        entropy_V_per_K=entropy,
         degC_nodes=degC_nodes,
         capacity_Ah=given(capacity_Ah, cell.capacity_Ah * parallel),
         min_V=cell.min_V,
@@ -94,8 +103,10 @@ def compile_cell(cell: CellFile, parallel: int = 1, capacity_Ah: float | None = 
         coulombic_efficiency=cell.coulombic_efficiency,
         self_discharge_per_s=cell.self_discharge_per_month / MONTH_S,
         heat_capacity_J_per_K=cell.mass_kg * cell.heat_capacity_J_per_kgK * parallel,
-        model_sigma_V=cell.model_sigma_V,
         resistance_sigma=cell.resistance_sigma,
+        fast_sigma_V=given(error.fast_sigma_V, 0.5 * cell.model_sigma_V),
+        slow_s=error.slow_s,
+        fast_s=error.fast_s,
     )
 
 

@@ -17,6 +17,8 @@ CellVolt = Annotated[float, Field(ge=0.5, le=5.0)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 GroupOhm = Annotated[float, Field(gt=0, le=1.0)]
 Ampere = Annotated[float, Field(ge=0, le=5_000)]
+HalfWidth = Annotated[float, Field(ge=0, le=0.3)]
+ModelVolt = Annotated[float, Field(gt=0, le=0.5)]
 
 LEAST_WH_PER_KG, MOST_WH_PER_KG = 20.0, 600.0
 MOST_DROP_V = 1.0
@@ -41,33 +43,88 @@ def must(condition: bool, message: str) -> None:
         raise ValueError(message)
 
 
-class Ocv(Described):
-    """Open-circuit voltage at 25 degC over SOC, with hysteresis half-width and entropy coefficient."""
+def rows_of(table: list[float] | list[list[float]]) -> list[list[float]]:
+    """A table as rows over temperature; a single list is one row."""
+    rows = [row for row in table if isinstance(row, list)]
+    return rows or [[value for value in table if not isinstance(value, list)]]
 
+
+class Ocv(Described):
+    """Open-circuit voltage over SOC, at 25 degC or in rows over temperature, with hysteresis half-width and entropy.
+
+    Between temperatures it is linear; beyond them the nearest row is shifted by the entropy coefficient.
+    """
+
+    degC: list[Celsius] = Field(default=[25.0], min_length=1)
     soc: list[Fraction] = Field(min_length=3)
-    ocv_V: list[CellVolt] = Field(min_length=3)
-    hysteresis_V: list[Annotated[float, Field(ge=0, le=0.2)]] | None = None
+    ocv_V: list[CellVolt] | list[list[CellVolt]] = Field(min_length=1)
+    hysteresis_V: list[HalfWidth] | list[list[HalfWidth]] | None = None
     entropy_V_per_K: list[Annotated[float, Field(ge=-0.005, le=0.005)]] | None = None
     hysteresis_rate: Annotated[float, Field(ge=0, le=500)] = 50.0
 
     @model_validator(mode="after")
     def _plausible(self) -> Self:
+        must(rising(self.degC), "degC must rise from row to row")
         must(rising(self.soc), "soc must rise from point to point; sort the rows and drop doubles")
         must(
             self.soc[0] == 0.0 and self.soc[-1] == 1.0,
             f"soc runs {self.soc[0]:g} to {self.soc[-1]:g}; it must start at 0 and end at 1",
         )
-        for name in ("ocv_V", "hysteresis_V", "entropy_V_per_K"):
-            column = getattr(self, name)
+        for name, rows in (("ocv_V", self.ocv_rows()), ("hysteresis_V", self.hysteresis_rows())):
             must(
-                column is None or len(column) == len(self.soc),
-                f"{name} has {len(column or [])} values for {len(self.soc)} soc points; give one for each",
+                len(rows) in {1, len(self.degC)},
+                f"{name} has {len(rows)} rows for {len(self.degC)} temperatures (degC); give one for each",
             )
-        for soc, low, high in zip(self.soc[1:], self.ocv_V, self.ocv_V[1:], strict=False):
-            must(
-                high > low,
-                f"ocv_V falls or stands still at soc {soc:g} ({low:g} to {high:g} V); OCV must rise with SOC",
-            )
+            for row in rows:
+                must(
+                    len(row) == len(self.soc),
+                    f"{name} has {len(row)} values for {len(self.soc)} soc points; give one for each",
+                )
+        entropy = self.entropy_V_per_K
+        must(
+            entropy is None or len(entropy) == len(self.soc),
+            f"entropy_V_per_K has {len(entropy or [])} values for {len(self.soc)} soc points; give one for each",
+        )
+        for row in self.ocv_rows():
+            for soc, low, high in zip(self.soc[1:], row, row[1:], strict=False):
+                must(
+                    high > low,
+                    f"ocv_V falls or stands still at soc {soc:g} ({low:g} to {high:g} V); OCV must rise with SOC",
+                )
+        return self
+
+    def ocv_rows(self) -> list[list[float]]:
+        """OCV as rows over temperature."""
+        return rows_of(self.ocv_V)
+
+    def hysteresis_rows(self) -> list[list[float]]:
+        """Half-width of the hysteresis as rows over temperature; zero where none is given."""
+        return rows_of(self.hysteresis_V or [0.0] * len(self.soc))
+
+
+class ModelError(Described):
+    """How wrong the cell model is (one sigma), as identification measured it or as assumed.
+
+    `sigma_V` is the part that lasts, over temperature (rows) and SOC; it keeps its value for about `slow_s`. What
+    changes faster is `fast_sigma_V`, which keeps its value for about `fast_s`.
+    """
+
+    degC: list[Celsius] = Field(default=[25.0], min_length=1)
+    soc: list[Fraction] = Field(default=[0.0, 1.0], min_length=2)
+    sigma_V: list[list[ModelVolt]] | None = None
+    fast_sigma_V: ModelVolt | None = None
+    slow_s: Seconds = 900.0
+    fast_s: Seconds = 20.0
+
+    @model_validator(mode="after")
+    def _shapes(self) -> Self:
+        must(rising(self.degC), "degC must rise from row to row")
+        must(rising(self.soc), "soc must rise from column to column")
+        table = self.sigma_V
+        must(
+            table is None or (len(table) == len(self.degC) and all(len(row) == len(self.soc) for row in table)),
+            f"sigma_V must have {len(self.degC)} rows (degC) of {len(self.soc)} values (soc)",
+        )
         return self
 
 
@@ -139,6 +196,7 @@ class CellFile(Described):
     ocv: Ocv
     resistance: Resistance
     over_temperature: OverTemperature
+    model_error: ModelError = ModelError()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -146,9 +204,10 @@ class CellFile(Described):
             self.min_V < self.nominal_V < self.max_V,
             f"min_V < nominal_V < max_V is needed, found {self.min_V:g}, {self.nominal_V:g}, {self.max_V:g}",
         )
+        lowest_V, highest_V = (pick(row[end] for row in self.ocv.ocv_rows()) for pick, end in ((min, 0), (max, -1)))
         must(
-            self.ocv.ocv_V[-1] <= self.max_V + 0.05 and self.ocv.ocv_V[0] >= self.min_V - 0.3,
-            f"ocv_V runs {self.ocv.ocv_V[0]:g} to {self.ocv.ocv_V[-1]:g} V, outside min_V..max_V "
+            highest_V <= self.max_V + 0.05 and lowest_V >= self.min_V - 0.3,
+            f"ocv_V runs {lowest_V:g} to {highest_V:g} V, outside min_V..max_V "
             f"({self.min_V:g}..{self.max_V:g}); check the units (V, not mV) and the limits",
         )
         energy_Wh_per_kg = self.capacity_Ah * self.nominal_V / self.mass_kg

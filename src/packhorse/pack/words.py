@@ -103,14 +103,14 @@ class Signal(IntEnum):
 class Cell(NamedTuple):
     """A cell group as the BMS or the twin computes with it: tables on the fixed grids above.
 
-    `nodes[t, s]` holds OCV [V, with the entropic shift of that temperature], R0, R1, R2 [ohm];
-    `soc_nodes[s]` hysteresis half-width [V], dOCV/dT [V/K];
+    `nodes[t, s]` holds OCV [V, with the entropic shift of that temperature], R0, R1, R2 [ohm], half-width of the
+    hysteresis [V], and how wrong the voltage of the model is for long [V, one sigma];
     `degC_nodes[t]` time constants 1 and 2 [s], share of the nominal capacity, and the largest current
     discharge, charge, discharge for 10 s, charge for 10 s [A].
     """
 
-    nodes: Array  # (DEGC_NODES, SOC_NODES, 4)
-    soc_nodes: Array  # (SOC_NODES, 2)
+    nodes: Array  # (DEGC_NODES, SOC_NODES, 6)
+    entropy_V_per_K: Array  # (SOC_NODES,) dOCV/dT
     degC_nodes: Array  # (DEGC_NODES, 7)
     capacity_Ah: float
     min_V: float
@@ -119,8 +119,10 @@ class Cell(NamedTuple):
     coulombic_efficiency: float
     self_discharge_per_s: float
     heat_capacity_J_per_K: float
-    model_sigma_V: float
     resistance_sigma: float
+    fast_sigma_V: float
+    slow_s: float
+    fast_s: float
 
 
 class Sensors(NamedTuple):

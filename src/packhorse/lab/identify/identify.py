@@ -1,0 +1,129 @@
+"""Identification on one page: settle, shape, fit, measure the error, describe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from packhorse.io.cell_logs import CellLog
+from packhorse.lab.identify.circuit import BLOCK, Shape, columns, layout
+from packhorse.lab.identify.describe import Errors, chemistry_of, describe
+from packhorse.lab.identify.errors import left_out, measure
+from packhorse.lab.identify.settled import known_of, start_of, typical_ohm
+from packhorse.lab.identify.slow import slow_tests
+from packhorse.lab.identify.solve import Known, Piece, Sums, bounds, counted, prior, solution, sums
+from packhorse.lab.identify.training import Training, clusters, nearest, thinned
+from packhorse.pack.description import CellFile
+from packhorse.pack.words import Array
+
+WEIGHT = {"ocv": 0.1, "pulse": 0.03, "capacity": 0.03, "drive": 1.0}
+"""How much a row of each kind of test counts where tests contradict: a vehicle is most like a drive."""
+TAU1_S, TAU2_S = (3.0, 6.0, 12.0, 25.0), (60.0, 120.0, 250.0, 500.0)
+RATES = {"lfp": (15.0, 40.0, 100.0), "nmc": (15.0, 50.0), "nca": (15.0, 50.0)}
+SPEAKING = 2
+ACTIVATION_K = (2500.0, 4000.0, 5500.0)
+
+
+class Identified(NamedTuple):
+    """A cell file and how well it fits."""
+
+    cell: CellFile
+    known: Known
+    shape: Shape
+    unknowns: Array
+    pieces: list[Piece]
+    left: list[tuple[Piece, Array]]  # what is left of each log's voltage by a fit that has not seen it [V]
+    errors: Errors
+
+
+def quiet(_part: str, _share: float) -> None:
+    """Say nothing."""
+
+
+def identify(training: Training, name: str, say: Callable[[str, float], None] = quiet) -> Identified:
+    """A cell file from laboratory logs. `say` is told what is being done and how far it is.
+
+    Raises ValueError, in one line, where the logs do not hold what is needed.
+    """
+    say("slow tests", 0.0)
+    logs = {kind: [thinned(log) for log in getattr(training, kind)] for kind in WEIGHT}
+    slow = slow_tests(logs["ocv"])
+    everything = [log for kind in WEIGHT for log in logs[kind]]
+    known = known_of(slow, clusters(everything))
+    chemistry = training.chemistry or chemistry_of(known.ocv_V[int(np.argmin(np.abs(known.centres - 25.0)))])
+    limits_V = (min(float(log.cell_V.min()) for log in logs["ocv"]), max(float(log.cell_V.max()) for log in logs["ocv"]))
+    pieces = [piece_of(known, log, WEIGHT[kind], limits_V[1]) for kind in WEIGHT for log in logs[kind]]
+    shape = best_shape(known, speaking(known, pieces), RATES[chemistry], say)
+    say("circuit", 0.6)
+    matrix, right, each = problem(known, shape, pieces)
+    unknowns = solution(matrix, right, bounds(known.centres.size))
+    say("model error", 0.8)
+    left = list(left_out(known, shape, pieces, each, matrix, right))
+    errors = measure(known, shape, left, lambda piece: drop_V(known, shape, piece, unknowns))
+    say("cell file", 1.0)
+    cell = describe(name, chemistry, known, shape, unknowns, errors, limits_V, everything, 1.0)
+    return Identified(cell, known, shape, unknowns, pieces, left, errors)
+
+
+def piece_of(known: Known, log: CellLog, weight: float, max_V: float) -> Piece:
+    """A log with its SOC counted from where it starts."""
+    start, hysteresis, guessed = start_of(known, log, max_V)
+    return Piece(log, counted(known, log, start), weight, guessed, hysteresis)
+
+
+def speaking(known: Known, pieces: list[Piece]) -> list[Piece]:
+    """The few logs at each temperature that say most of the dynamics: of the heaviest, those that move most charge."""
+    chosen: list[Piece] = []
+    for t in range(known.centres.size):
+        here = [p for p in pieces if nearest(float(np.median(p.log.cell_degC)), list(known.centres)) == t]
+        here.sort(key=lambda p: (p.weight, float(np.ptp(p.soc))), reverse=True)
+        chosen += here[:SPEAKING]
+    return chosen
+
+
+def problem(known: Known, shape: Shape, pieces: list[Piece]) -> tuple[Array, Array, list[Sums]]:
+    """Normal equations of all logs and of what is believed beforehand."""
+    capacity_Ah = float(known.capacity_Ah.max())
+    typical = np.array([0.3 * typical_ohm(capacity_Ah, degC) for degC in known.centres])
+    matrix, right = prior(known, typical, shape.activation_K)
+    each = [sums(known, shape, piece) for piece in pieces]
+    for one in each:
+        matrix += one.matrix
+        right += one.right
+    return matrix, right, each
+
+
+def cost(known: Known, shape: Shape, pieces: list[Piece]) -> float:
+    """What the best fit of a shape leaves of the voltage, squared and weighted."""
+    matrix, right, _ = problem(known, shape, pieces)
+    x = solution(matrix, right, bounds(known.centres.size))
+    return float(x @ matrix @ x - 2.0 * (right @ x))
+
+
+def best_shape(known: Known, pieces: list[Piece], rates: tuple[float, ...], say: Callable[[str, float], None]) -> Shape:
+    """Time constants, activation temperature and hysteresis rate by search along one after the other."""
+    best = Shape(12.0, 250.0, 4000.0, rates[-1])
+    choices: dict[str, tuple[float, ...]] = {
+        "tau2_s": TAU2_S, "tau1_s": TAU1_S, "activation_K": ACTIVATION_K, "hysteresis_rate": rates,
+    }
+    done = 0
+    for field, values in choices.items():
+        costs = {}
+        for value in values:
+            costs[value] = cost(known, best._replace(**{field: value}), pieces)
+            done += 1
+            say("time constants", 0.05 + 0.5 * done / sum(map(len, choices.values())))
+        best = best._replace(**{field: min(costs, key=lambda value: costs[value])})
+    return best
+
+
+def drop_V(known: Known, shape: Shape, piece: Piece, x: Array) -> Array:
+    """Voltage over the resistances of the solution, row by row."""
+    place, total = layout(), np.zeros(piece.soc.size)
+    capacity_Ah = float(np.mean(known.capacity_Ah))
+    for block, matrix in columns(piece.log, piece.soc, known.centres, shape, capacity_Ah, piece.start_h).items():
+        for part in place.resistance:
+            total -= matrix[:, part] @ x[block * BLOCK : (block + 1) * BLOCK][part]
+    return total

@@ -1,0 +1,153 @@
+"""Slow tests: the open-circuit voltage of discharge and charge, and the capacity, at each temperature."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from packhorse.io.cell_logs import CellLog
+from packhorse.lab.identify.training import SAME_K, moved_Ah, steps_s, typical_degC
+from packhorse.pack.words import SOC_NODES, Array
+
+SLOW_RATE = 1 / 8
+"""A current of less than this share of the capacity per hour leaves the cell near its equilibrium."""
+WHOLE_SHARE = 0.6
+"""A branch that moves less than this share of the largest charge moved is a piece of something else."""
+SAME_CHARGE = 0.08
+"""Branches that move charges that differ by less than this share run over the same range."""
+TAIL = 0.95
+"""Beyond this share of a charge that ended early its voltage says more of its end than of the equilibrium."""
+LEAST_STEP_V = 2e-5
+"""OCV rises at least this much from node to node, so that it can be turned round."""
+SOC_GRID: Array = np.linspace(0.0, 1.0, SOC_NODES)
+
+
+class Branch(NamedTuple):
+    """One whole slow discharge or charge."""
+
+    degC: float
+    discharge: bool
+    charge_Ah: float
+    current_A: float
+    voltage_V: Array  # (SOC_NODES,) over the SOC of this branch
+
+
+class Slow(NamedTuple):
+    """What slow tests say at one temperature. A branch that was not measured is None."""
+
+    degC: float
+    capacity_Ah: float
+    discharge: Branch | None
+    charge: Branch | None
+
+
+def runs(log: CellLog, capacity_Ah: float) -> list[slice]:
+    """Stretches of slow current in one direction, gaps and rests of less than `HEARD_S` included."""
+    small, least = SLOW_RATE * capacity_Ah, 0.002 * capacity_Ah
+    sign = np.where(np.abs(log.current_A) < least, 0, np.sign(log.current_A))
+    sign = np.where(np.abs(log.current_A) > small, 9, sign)
+    found: list[slice] = []
+    start, way = 0, 0
+    for k in range(sign.size + 1):
+        here = 9 if k == sign.size else int(sign[k])
+        if here != way:
+            if abs(way) == 1 and k - start > 5:
+                found.append(slice(start, k))
+            start, way = k, here
+    return found
+
+
+def largest_Ah(logs: list[CellLog]) -> float:
+    """The largest charge that any log moves in one direction: a first guess of the capacity."""
+    return max((float(np.ptp(moved_Ah(log))) for log in logs), default=0.0)
+
+
+def branches(logs: list[CellLog]) -> list[Branch]:
+    """Every whole slow discharge or charge in the logs. Raises ValueError where there is none."""
+    guess_Ah = largest_Ah(logs)
+    found: list[Branch] = []
+    for log in logs:
+        dt = steps_s(log)
+        for part in runs(log, guess_Ah):
+            charge = np.cumsum(dt[part] * log.current_A[part]) / 3600.0
+            total = float(abs(charge[-1]))
+            if total < WHOLE_SHARE * guess_Ah:
+                continue
+            out = charge[-1] > 0
+            soc = 1.0 - charge / total if out else -charge / total
+            order = np.argsort(soc)
+            degC = typical_degC(CellLog(log.name, *(column[part] for column in log[1:])))
+            voltage = np.interp(SOC_GRID, soc[order], log.cell_V[part][order])
+            found.append(Branch(degC, bool(out), total, float(np.median(np.abs(log.current_A[part]))), voltage))
+    if not found:
+        names = ", ".join(log.name for log in logs) or "none given"
+        raise ValueError(
+            f"no whole slow discharge or charge in {names}: the open-circuit voltage needs one at less than "
+            f"C/{1 / SLOW_RATE:.0f} from full to empty; give one with --ocv"
+        )
+    return found
+
+
+def slow_tests(logs: list[CellLog]) -> list[Slow]:
+    """Branches paired by temperature, rising. Capacity is the charge of the slow discharge, or else of the charge."""
+    groups: list[list[Branch]] = []
+    for branch in sorted(branches(logs), key=lambda one: one.degC):
+        if groups and branch.degC - groups[-1][0].degC < SAME_K:
+            groups[-1].append(branch)
+        else:
+            groups.append([branch])
+    return [paired(group) for group in groups]
+
+
+def paired(group: list[Branch]) -> Slow:
+    """The longest discharge and the longest charge of one temperature, over one SOC."""
+    discharge = max((b for b in group if b.discharge), key=lambda b: b.charge_Ah, default=None)
+    charge = max((b for b in group if not b.discharge), key=lambda b: b.charge_Ah, default=None)
+    main = discharge or charge
+    assert main is not None
+    if discharge and charge:
+        charge = aligned(charge, discharge)
+    return Slow(main.degC, main.charge_Ah, discharge, charge)
+
+
+def aligned(charge: Branch, discharge: Branch) -> Branch | None:
+    """A charge branch over the SOC of the discharge.
+
+    One that moves about the same charge runs from empty to full. One that moves less ended early, as in frost: it is
+    counted from empty and goes on beside the discharge. One that did not begin near empty is of no use.
+    """
+    share = charge.charge_Ah / discharge.charge_Ah
+    if abs(share - 1.0) < SAME_CHARGE:
+        return charge
+    if charge.voltage_V[0] > discharge.voltage_V[SOC_NODES // 4] or share > 1.0:
+        return None
+    voltage = np.interp(SOC_GRID / share, SOC_GRID, charge.voltage_V)
+    beyond = SOC_GRID > share * TAIL
+    half_V = np.interp(share * TAIL, SOC_GRID, voltage - discharge.voltage_V)
+    return charge._replace(voltage_V=np.where(beyond, discharge.voltage_V + half_V, voltage))
+
+
+def rising(voltage_V: Array) -> Array:
+    """The nearest voltage that rises from node to node (pool adjacent violators, then a least slope)."""
+    level: list[float] = []
+    count: list[int] = []
+    for value in voltage_V:
+        level.append(float(value))
+        count.append(1)
+        while len(level) > 1 and level[-2] > level[-1]:
+            last, many = level.pop(), count.pop()
+            level[-1] = (level[-1] * count[-1] + last * many) / (count[-1] + many)
+            count[-1] += many
+    lift = LEAST_STEP_V * np.arange(voltage_V.size)
+    return np.asarray(np.maximum.accumulate(np.repeat(level, count) - lift) + lift)
+
+
+def middle(slow: Slow, half_V: Array) -> Array:
+    """Equilibrium at one temperature: the mean of both branches, or the one there is, moved by the usual half."""
+    if slow.discharge and slow.charge:
+        return rising(0.5 * (slow.discharge.voltage_V + slow.charge.voltage_V))
+    if slow.discharge:
+        return rising(slow.discharge.voltage_V + half_V)
+    assert slow.charge is not None
+    return rising(slow.charge.voltage_V - half_V)

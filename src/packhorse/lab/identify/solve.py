@@ -1,0 +1,220 @@
+"""All logs of a cell as one least-squares problem, and its solution."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from packhorse.io.cell_logs import CellLog
+from packhorse.lab.identify.circuit import (
+    BLOCK,
+    HYSTERESIS_NODES,
+    OCV_NODES,
+    R_NODES,
+    Shape,
+    columns,
+    layout,
+)
+from packhorse.lab.identify.slow import SOC_GRID
+from packhorse.lab.identify.training import moved_Ah
+from packhorse.pack.words import Array
+
+OCV_PRIOR_V = 0.012
+"""How far the equilibrium may be from the mean of the slow branches."""
+STEP_PRIOR = 0.35
+"""How much a resistance may change from node to node, as a share of the typical one."""
+ACROSS_PRIOR = 0.5
+"""How much a resistance may change from one tested temperature to the next beyond Arrhenius' law, as a share."""
+START_PRIOR = 0.001
+"""How well a start from full is known."""
+ROW_SIGMA_V = 0.010
+"""One independent row in `CORRELATED_ROWS` is worth this much."""
+CORRELATED_ROWS = 20.0
+
+
+class Known(NamedTuple):
+    """What slow tests have settled: temperatures, capacity and OCV over SOC at each."""
+
+    centres: Array  # (temperatures,) degC
+    capacity_Ah: Array  # (temperatures,)
+    ocv_V: Array  # (temperatures, SOC_NODES)
+    half_V: Array  # (SOC_NODES,) half of what parts slow charge from slow discharge
+
+
+class Piece(NamedTuple):
+    """One log as the problem sees it."""
+
+    log: CellLog
+    soc: Array
+    weight: float
+    free_start: bool
+    start_h: float
+
+
+class Sums(NamedTuple):
+    """Normal equations of one log: matrix and right side over all unknowns, and what is left of the voltage."""
+
+    matrix: Array
+    right: Array
+
+
+def over_degC(known: Known, table: Array, degC: Array) -> Array:
+    """A table over temperature (first axis) at each of the temperatures, linear, held at the ends."""
+    if known.centres.size == 1:
+        return np.broadcast_to(table[0], (degC.size, *table.shape[1:]))
+    k = np.clip(np.searchsorted(known.centres, degC) - 1, 0, known.centres.size - 2)
+    share = np.clip((degC - known.centres[k]) / (known.centres[k + 1] - known.centres[k]), 0.0, 1.0)
+    share = share.reshape(share.shape + (1,) * (table.ndim - 1))
+    return np.asarray((1.0 - share) * table[k] + share * table[k + 1])
+
+
+def ocv_at(known: Known, soc: Array, degC: Array) -> Array:
+    """OCV of each row [V] at its SOC and temperature."""
+    place = np.clip(soc, 0.0, 1.0) * (SOC_GRID.size - 1)
+    k = np.clip(place.astype(int), 0, SOC_GRID.size - 2)
+    share = place - k
+    rows = np.stack([(1.0 - share) * curve[k] + share * curve[k + 1] for curve in known.ocv_V], axis=1)
+    if known.centres.size == 1:
+        return np.asarray(rows[:, 0])
+    j = np.clip(np.searchsorted(known.centres, degC) - 1, 0, known.centres.size - 2)
+    part = np.clip((degC - known.centres[j]) / (known.centres[j + 1] - known.centres[j]), 0.0, 1.0)
+    at = np.arange(soc.size)
+    return np.asarray((1.0 - part) * rows[at, j] + part * rows[at, j + 1])
+
+
+def counted(known: Known, log: CellLog, start: float) -> Array:
+    """SOC of each row from the charge counted since a start; capacity at the log's typical temperature."""
+    capacity_Ah = float(over_degC(known, known.capacity_Ah[:, None], np.array([np.median(log.cell_degC)]))[0, 0])
+    return start - moved_Ah(log) / capacity_Ah
+
+
+def matrix_of(known: Known, shape: Shape, piece: Piece) -> tuple[dict[int, Array], Array]:
+    """Blocks of one log's matrix, and the voltage to explain: measured minus the OCV of the slow tests."""
+    capacity_Ah = float(np.mean(known.capacity_Ah))
+    blocks = columns(piece.log, piece.soc, known.centres, shape, capacity_Ah, piece.start_h)
+    return blocks, piece.log.cell_V - ocv_at(known, piece.soc, piece.log.cell_degC)
+
+
+def sums(known: Known, shape: Shape, piece: Piece) -> Sums:
+    """Normal equations of one log over all blocks. A free start is projected out, with its prior."""
+    unknowns = BLOCK * known.centres.size
+    blocks, rest_V = matrix_of(known, shape, piece)
+    scale = piece.weight / (ROW_SIGMA_V**2 * CORRELATED_ROWS)
+    right = np.zeros(unknowns)
+    matrix = np.zeros((unknowns, unknowns))
+    ahead = ocv_at(known, piece.soc + 0.005, piece.log.cell_degC)
+    slope = (ahead - ocv_at(known, piece.soc - 0.005, piece.log.cell_degC)) / 0.01
+    lever = np.zeros(unknowns)
+    for a, left in blocks.items():
+        at = slice(a * BLOCK, (a + 1) * BLOCK)
+        right[at] = scale * (left.T @ rest_V)
+        lever[at] = scale * (left.T @ slope)
+        for b, other in blocks.items():
+            if b >= a:
+                part = scale * (left.T @ other)
+                matrix[at, b * BLOCK : (b + 1) * BLOCK] = part
+                matrix[b * BLOCK : (b + 1) * BLOCK, at] = part.T
+    prior = START_PRIOR if not piece.free_start else 50 * START_PRIOR
+    own = scale * float(slope @ slope) + 1.0 / prior**2
+    pull = scale * float(slope @ rest_V)
+    return Sums(matrix - np.outer(lever, lever) / own, right - lever * (pull / own))
+
+
+def start_shift(known: Known, shape: Shape, piece: Piece, x: Array) -> float:
+    """How far a log's start is from where it was thought to be, given the solution."""
+    scale = piece.weight / (ROW_SIGMA_V**2 * CORRELATED_ROWS)
+    left_V = residual(known, shape, piece, x)
+    ahead = ocv_at(known, piece.soc + 0.005, piece.log.cell_degC)
+    slope = (ahead - ocv_at(known, piece.soc - 0.005, piece.log.cell_degC)) / 0.01
+    prior = START_PRIOR if not piece.free_start else 50 * START_PRIOR
+    return float(scale * (slope @ left_V) / (scale * (slope @ slope) + 1.0 / prior**2))
+
+
+def residual(known: Known, shape: Shape, piece: Piece, x: Array) -> Array:
+    """Measured minus modelled voltage of every row [V]."""
+    blocks, rest_V = matrix_of(known, shape, piece)
+    modelled = np.zeros(rest_V.size)
+    for a, left in blocks.items():
+        modelled += left @ x[a * BLOCK : (a + 1) * BLOCK]
+    return rest_V - modelled
+
+
+def prior(known: Known, typical_ohm: Array, activation_K: float) -> tuple[Array, Array]:
+    """Matrix and right side of what is believed beforehand: small corrections, smooth resistances."""
+    temperatures, place = known.centres.size, layout()
+    unknowns = BLOCK * temperatures
+    matrix, right = np.zeros((unknowns, unknowns)), np.zeros(unknowns)
+
+    def pull(a: int, b: int, factor: float, sigma: float) -> None:
+        weight = 1.0 / sigma**2
+        matrix[a, a] += weight
+        matrix[b, b] += weight * factor**2
+        matrix[a, b] -= weight * factor
+        matrix[b, a] -= weight * factor
+
+    half_at = np.interp(HYSTERESIS_NODES, SOC_GRID, known.half_V)
+    for t in range(temperatures):
+        at = t * BLOCK
+        for k in range(OCV_NODES.size):
+            matrix[at + k, at + k] += 1.0 / OCV_PRIOR_V**2
+            if k:
+                step = OCV_NODES[k] - OCV_NODES[k - 1]
+                pull(at + k, at + k - 1, 1.0, OCV_PRIOR_V * np.sqrt(step / 0.1))
+        for part in place.resistance:
+            for k in range(R_NODES.size):
+                one = at + part.start + k
+                matrix[one, one] += 1.0 / (10.0 * typical_ohm[t]) ** 2
+                if k:
+                    step = np.sqrt((R_NODES[k] - R_NODES[k - 1]) / 0.1)
+                    low = 3.0 if R_NODES[k] <= 0.15 else 1.0
+                    pull(one, one - 1, 1.0, STEP_PRIOR * typical_ohm[t] * step * low)
+                if t + 1 < temperatures:
+                    warmer = one + BLOCK
+                    fall = np.exp(
+                        activation_K * (1.0 / (known.centres[t] + 273.15) - 1.0 / (known.centres[t + 1] + 273.15))
+                    )
+                    gap = np.sqrt((known.centres[t + 1] - known.centres[t]) / 10.0)
+                    pull(one, warmer, fall, ACROSS_PRIOR * typical_ohm[t] * gap)
+        for k in range(HYSTERESIS_NODES.size):
+            one = at + place.hysteresis.start + k
+            most_V = max(0.6 * half_at[k], 1e-4)
+            matrix[one, one] += 1.0 / most_V**2
+            right[one] += 0.5 * half_at[k] / most_V**2
+            if k:
+                pull(one, one - 1, 1.0, most_V)
+            if t + 1 < temperatures:
+                pull(one, one + BLOCK, 1.0, most_V)
+    return matrix, right
+
+
+def bounds(temperatures: int) -> Array:
+    """Least value of every unknown: resistances and hysteresis are not negative."""
+    block = np.full(BLOCK, 0.0)
+    block[layout().ocv] = -np.inf
+    return np.tile(block, temperatures)
+
+
+def solution(matrix: Array, right: Array, least: Array) -> Array:
+    """The unknowns that fit best, none below its least value.
+
+    Block principal pivoting: hold what falls below, release what wants to rise, all at once, one at a time where that
+    would go round in circles. J. Kim, H. Park, SIAM J. Sci. Comput. 33 (2011) 3261, doi 10.1137/110821172.
+    """
+    held = np.zeros(right.size, dtype=bool)
+    fewest, patience = right.size + 1, 3
+    x = np.zeros(right.size)
+    for _ in range(200):
+        x = np.where(held, np.where(np.isfinite(least), least, 0.0), 0.0)
+        free = ~held
+        x[free] = np.linalg.solve(matrix[np.ix_(free, free)], right[free] - matrix[np.ix_(free, held)] @ x[held])
+        pull = matrix @ x - right
+        wrong = np.where(held, pull < -1e-9 * np.abs(right).max(), x < least - 1e-12)
+        count = int(wrong.sum())
+        if count == 0:
+            break
+        patience = 3 if count < fewest else patience - 1
+        fewest = min(count, fewest)
+        change = wrong if patience > 0 else np.arange(right.size) == np.nonzero(wrong)[0][-1]
+        held ^= change
+    return np.maximum(x, least)

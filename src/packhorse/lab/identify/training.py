@@ -1,0 +1,87 @@
+"""What identification learns from: logs of one cell, sorted by the kind of test, thinned and grouped by temperature."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from packhorse.io.cell_logs import CellLog
+from packhorse.pack.words import DEGC_STEP, Array
+
+THIN_S = 1.0
+"""Rows nearer than this are thinned: what happens within a second belongs to R0 at the rates of a vehicle's log."""
+SAME_K = 3.5
+"""Logs whose typical temperatures differ by less were taken at one temperature of the chamber."""
+ROOM_DEGC = 25.0
+"""Assumed where a log holds no temperature."""
+HEARD_S = 120.0
+"""A longer gap between two rows is a gap in the log: nothing is said of the current in it."""
+
+
+class Training(NamedTuple):
+    """Logs of one cell by kind of test."""
+
+    ocv: list[CellLog]
+    pulse: list[CellLog]
+    capacity: list[CellLog]
+    drive: list[CellLog]
+    chemistry: str | None = None
+
+    def each(self) -> list[CellLog]:
+        """All logs, slow tests first."""
+        return [*self.ocv, *self.pulse, *self.capacity, *self.drive]
+
+
+def typical_degC(log: CellLog) -> float:
+    """Median temperature of a log; room where it holds none."""
+    known = log.cell_degC[np.isfinite(log.cell_degC)]
+    return float(np.median(known)) if known.size else ROOM_DEGC
+
+
+def clusters(logs: list[CellLog]) -> list[float]:
+    """Temperatures at which the logs were taken, rising: the median of each group, on the grid of the core's tables.
+
+    On the grid, what is linear between two of them here is the same line in the core.
+    """
+    groups: list[list[float]] = []
+    for degC in sorted(typical_degC(log) for log in logs):
+        if groups and degC - groups[-1][0] < SAME_K:
+            groups[-1].append(degC)
+        else:
+            groups.append([degC])
+    return sorted({DEGC_STEP * round(float(np.median(group)) / DEGC_STEP) for group in groups})
+
+
+def nearest(degC: float, centres: list[float]) -> int:
+    """Which of the temperatures is nearest."""
+    return int(np.argmin(np.abs(np.asarray(centres) - degC)))
+
+
+def thinned(log: CellLog) -> CellLog:
+    """The log at one row for each `THIN_S` at most, without rows that lack current or voltage.
+
+    The current of a row kept is the mean since the row before, so that no charge is lost.
+    """
+    heard = np.isfinite(log.current_A) & np.isfinite(log.cell_V) & np.isfinite(log.time_s)
+    t, i, v = log.time_s[heard], log.current_A[heard], log.cell_V[heard]
+    degC = np.where(np.isfinite(log.cell_degC), log.cell_degC, typical_degC(log))[heard]
+    slot = np.floor((t - t[0]) / THIN_S + 1e-6)
+    last = np.append(np.nonzero(np.diff(slot) > 0)[0], t.size - 1)
+    dt = np.diff(t, prepend=t[0])
+    moved = np.cumsum(np.where(dt <= HEARD_S, dt, 0.0) * i)
+    spent = np.cumsum(np.where(dt <= HEARD_S, dt, 0.0))
+    span = np.diff(spent[last], prepend=0.0)
+    mean_A = np.where(span > 0.0, np.diff(moved[last], prepend=0.0) / np.maximum(span, 1e-9), i[last])
+    return CellLog(log.name, t[last], mean_A, v[last], degC[last])
+
+
+def steps_s(log: CellLog) -> Array:
+    """Time since the row before; 0 at the first row and across gaps."""
+    dt = np.diff(log.time_s, prepend=log.time_s[0])
+    return np.where(dt <= HEARD_S, dt, 0.0)
+
+
+def moved_Ah(log: CellLog) -> Array:
+    """Charge taken out since the first row."""
+    return np.cumsum(steps_s(log) * log.current_A) / 3600.0
