@@ -1,4 +1,4 @@
-"""A log of one cell arrives in order, in our units and sign; what was put right is counted, what cannot be is refused."""
+"""A log of one cell arrives in order, in our units and sign: repairs are counted, what cannot be is refused."""
 
 import gzip
 from pathlib import Path
