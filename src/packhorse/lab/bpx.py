@@ -38,6 +38,8 @@ OCV_SOC = np.unique(
 RESISTANCE_SOC = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
 """Not to the very ends, where small currents already empty a surface and a resistance means nothing."""
 RESISTANCE_DEGC = (-20.0, -10.0, 0.0, 10.0, 25.0, 45.0)
+TRANSFER_RATE_PER_H = 1.0
+"""Charge transfer is no resistance but grows with the logarithm of current; it is taken at 1C, where trucks work."""
 REFERENCE_DEGC = 25.0
 LEAST_RISE_V = 2e-5
 """OCV must rise visibly in six digits."""
@@ -59,6 +61,9 @@ ASSUMED_WH_PER_KG = {"lfp": 160.0, "nmc": 230.0, "nca": 240.0}
 ASSUMED_HEAT_J_PER_KGK = 1000.0
 LFP_BELOW_V = 3.8
 """A cell that is full below this has an iron phosphate electrode."""
+WINDOW_POINTS = 50
+"""Places between the stoichiometric limits at which a curve is looked at."""
+MAY_BE_ZERO = ("activation energy", "Entropic", "Minimum stoichiometry", "OCP")
 RATINGS: dict[str, list[float]] = {
     "degC": [-20.0, -10.0, 0.0, 10.0, 25.0, 45.0, 60.0],
     "capacity_share": [0.75, 0.83, 0.91, 0.96, 1.0, 1.0, 1.0],
@@ -86,7 +91,7 @@ class Said(NamedTuple):
         """A number of one part; assumed, and listed so, where the file gives none."""
         value = self.parts[part].get(name)
         if value is None:
-            self.assumed.append(f"{part.lower()}: {name.split(' [')[0].lower()} {otherwise:g}")
+            self.assumed.append(f"{part.lower()}: {name.split(' [', maxsplit=1)[0].lower()} {otherwise:g}")
         return otherwise if value is None else float(value)
 
 
@@ -166,11 +171,13 @@ def _reduced(said: Said) -> CellFile:
     nominal_V = float(np.trapezoid(ocv["ocv_V"], ocv["soc"]))
     mass_kg = _mass(said, capacity_Ah * nominal_V / ASSUMED_WH_PER_KG[chemistry])
     heat = said.given("Cell", "Specific heat capacity [J.K-1.kg-1]", ASSUMED_HEAT_J_PER_KGK)
-    resistance = _resistance(said, cell)
-    said.assumed += [
-        "temperature limits, capacity and currents over temperature (multiples of the capacity, cautious)",
-        "coulombic efficiency 1, self-discharge, model and resistance uncertainty",
-    ]
+    resistance = _resistance(said, cell, capacity_Ah * TRANSFER_RATE_PER_H)
+    said.assumed.extend(
+        [
+            "temperature limits, capacity and currents over temperature (multiples of the capacity, cautious)",
+            "coulombic efficiency 1, self-discharge, model and resistance uncertainty",
+        ]
+    )
     file = {
         "name": str(header.get("Title") or said.path.stem),
         "chemistry": chemistry,
@@ -198,7 +205,7 @@ def _reduced(said: Said) -> CellFile:
     return check(said.path, _six_digits(file), CellFile)
 
 
-def _six_digits(value: Any) -> Any:  # noqa: ANN401 (JSON of any depth)
+def _six_digits(value: Any) -> Any:
     """The same with floats of six digits: a reduction deserves no more."""
     if isinstance(value, dict):
         return {name: _six_digits(item) for name, item in value.items()}
@@ -214,15 +221,25 @@ def _sources(said: Said) -> list[str]:
         f"BPX {header['BPX']} file {said.path.name}, model {header['Model']}",
         *told,
         "reduced: OCV, capacity and entropy coefficient from potentials and stoichiometric limits; resistances by the "
-        "linearised single-particle model with electrolyte (Marquis et al. 2019, doi 10.1149/2.0341915jes); films, "
-        "current collectors and tabs are not in BPX, so measured resistance is rather higher",
+        "single-particle model with electrolyte at 1C (Marquis et al. 2019, doi 10.1149/2.0341915jes); films, current "
+        "collectors and tabs are not in BPX, so measured resistance is rather higher",
         f"assumed: {'; '.join(dict.fromkeys(said.assumed))}",
     ]
+
+
+def _must_be_positive(said: Said) -> None:
+    """Refuse a length, area, rate or other quantity that is not above 0, which the package lets pass."""
+    for part, values in said.parts.items():
+        for name, value in values.items() if isinstance(values, dict) and part != "User-defined" else ():
+            free = any(word in name for word in MAY_BE_ZERO)
+            if isinstance(value, int | float) and not free and not (0.0 < value < np.inf):
+                raise ReadError(f"{said.path}: {part} / {name}: found {value:g}; give a number above 0")
 
 
 def _cell(said: Said) -> Cell:
     """Both electrodes and the electrolyte as the file gives them."""
     parts = said.parts
+    _must_be_positive(said)
     for side in ("Negative electrode", "Positive electrode"):
         if not parts.get(side):
             raise ReadError(f"{said.path}: no {side.lower()}, so there is no OCV; give a DFN, SPMe or SPM file")
@@ -248,8 +265,18 @@ def _curve(said: Said, part: str, name: str) -> electrodes.Curve:
         raise ReadError(f"{said.path}: {part} / {name}: {error}") from error
 
 
+def _positive_curve(said: Said, part: str, name: str, at: Array) -> electrodes.Curve:
+    """A curve that must lie above 0 at the given places."""
+    found = _curve(said, part, name)
+    least = float(np.min(found(at)))
+    if not 0.0 < least < np.inf:
+        raise ReadError(f"{said.path}: {part} / {name}: falls to {least:.3g}; it must stay above 0 where it is used")
+    return found
+
+
 def _electrode(said: Said, part: str) -> Electrode:
     value = said.parts[part]
+    window = np.linspace(value["Minimum stoichiometry"], value["Maximum stoichiometry"], WINDOW_POINTS)
     energies = ("Reaction rate constant activation energy [J.mol-1]", "Diffusivity activation energy [J.mol-1]")
     rate_J, spread_J = (said.given(part, name, ASSUMED_J_PER_MOL[name]) for name in energies)
     return Electrode(
@@ -261,7 +288,7 @@ def _electrode(said: Said, part: str) -> Electrode:
         surface_per_m=value["Surface area per unit volume [m-1]"],
         rate_mol_per_m2s=value["Reaction rate constant [mol.m-2.s-1]"],
         rate_J_per_mol=rate_J,
-        diffusivity_m2_per_s=_curve(said, part, "Diffusivity [m2.s-1]"),
+        diffusivity_m2_per_s=_positive_curve(said, part, "Diffusivity [m2.s-1]", window),
         diffusivity_J_per_mol=spread_J,
         potential_V=_curve(said, part, "OCP [V]"),
         porosity=value.get("Porosity", np.nan),
@@ -282,9 +309,9 @@ def _electrolyte(said: Said) -> Electrolyte:
     return Electrolyte(
         concentration_mol_per_m3=float(c0[0]),
         transference=value["Cation transference number"],
-        conductivity_S_per_m=float(_curve(said, "Electrolyte", "Conductivity [S.m-1]")(c0)[0]),
+        conductivity_S_per_m=float(_positive_curve(said, "Electrolyte", "Conductivity [S.m-1]", c0)(c0)[0]),
         conductivity_J_per_mol=conduct_J,
-        diffusivity_m2_per_s=float(_curve(said, "Electrolyte", "Diffusivity [m2.s-1]")(c0)[0]),
+        diffusivity_m2_per_s=float(_positive_curve(said, "Electrolyte", "Diffusivity [m2.s-1]", c0)(c0)[0]),
         diffusivity_J_per_mol=spread_J,
         separator_m=separator["Thickness [m]"],
         separator_porosity=separator["Porosity"],
@@ -313,10 +340,10 @@ def _ocv(said: Said, cell: Cell) -> dict[str, Any]:
     if entropy is not None:
         volts = volts + entropy * (REFERENCE_DEGC + electrodes.ZERO_K - cell.reference_K)
     risen = np.maximum.accumulate(volts)
-    if not np.isfinite(volts).all() or float(np.max(risen - volts)) > MOST_FALL_V:
+    if not (volts > 0.0).all() or float(np.max(risen - volts)) > MOST_FALL_V:
         raise ReadError(
-            f"{said.path}: OCV, the difference of the two OCP, does not rise with SOC from {volts[0]:.4g} to "
-            f"{volts[-1]:.4g} V; check both OCP and the stoichiometric limits"
+            f"{said.path}: OCV, the difference of the two OCP, runs from {volts[0]:.4g} to {volts[-1]:.4g} V; it must "
+            "rise with SOC from above 0; check the stoichiometric limits and that the OCP are not exchanged"
         )
     if (risen > volts).any():
         said.assumed.append(f"falls of OCV by up to {1000.0 * float(np.max(risen - volts)):.2g} mV levelled")
@@ -327,8 +354,7 @@ def _ocv(said: Said, cell: Cell) -> dict[str, Any]:
         found["hysteresis_V"] = np.clip(hysteresis, 0.0, 0.2).tolist()
     if entropy is not None:
         found["entropy_V_per_K"] = np.clip(entropy, -0.005, 0.005).tolist()
-    said.assumed += [] if hysteresis is not None else ["no hysteresis"]
-    said.assumed += [] if entropy is not None else ["no entropy coefficient"]
+    said.assumed.extend([] if hysteresis is not None else ["no hysteresis"])
     return found
 
 
@@ -357,11 +383,9 @@ def _hysteresis(said: Said, x: Array, y: Array) -> Array | None:
     return half if heard else None
 
 
-def _resistance(said: Said, cell: Cell) -> dict[str, Any]:
+def _resistance(said: Said, cell: Cell, current_A: float) -> dict[str, Any]:
     """Tables of the circuit over temperature and SOC, held within what a cell file takes."""
-    found = [electrodes.circuit(cell, RESISTANCE_SOC, degC) for degC in RESISTANCE_DEGC]
-    if not all(np.isfinite(values).all() for one in found for values in one):
-        raise ReadError(f"{said.path}: some resistance is no number; check diffusivities, rates and conductivities")
+    found = [electrodes.circuit(cell, RESISTANCE_SOC, degC, current_A) for degC in RESISTANCE_DEGC]
     tables = {
         f"{name}_ohm": [np.clip(getattr(one, f"{name}_ohm"), LEAST_OHM, MOST_OHM).tolist() for one in found]
         for name in ("r0", "r1", "r2")
@@ -450,7 +474,7 @@ def _entry(name: str, value: object, beside: Mapping[str, object]) -> object:
         return value
     if not isinstance(value, list):
         raise TypeError(f"{name} is {type(value).__name__}; BPX holds numbers, text and tables")
-    axes = {axis: beside[axis] for axis in AXES if axis in beside and axis != name}
+    axes = {axis: values for axis, values in beside.items() if axis in AXES and axis != name}
     if value and isinstance(value[0], str | list):
         degC = axes.pop("degC", None)
         marks = [f" at {row:g} degC" for row in degC] if isinstance(degC, list) and len(degC) == len(value) else None
@@ -460,7 +484,7 @@ def _entry(name: str, value: object, beside: Mapping[str, object]) -> object:
     return {"x": next(fits, [float(k) for k in range(len(value))]), "y": value}
 
 
-def _decoded(value: Any) -> Any:  # noqa: ANN401 (JSON of any depth)
+def _decoded(value: Any) -> Any:
     """What `_encoded` was given."""
     if not isinstance(value, dict):
         return value

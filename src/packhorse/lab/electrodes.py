@@ -1,7 +1,7 @@
 """From the parameters of a porous-electrode model to the curves of an equivalent circuit.
 
 The reductions are those of the single-particle model with electrolyte: Marquis et al., J. Electrochem. Soc. 166 (2019)
-A3693, doi 10.1149/2.0341915jes, linearised about rest. They hold for currents that do not empty the electrolyte or a
+A3693, doi 10.1149/2.0341915jes, in steady current. They hold for currents that do not empty the electrolyte or a
 particle's surface, about 1C for energy cells. What the physics does not know (films, current collectors, tabs) is
 missing, so that the resistance is rather too small.
 """
@@ -123,7 +123,7 @@ def curve(given: object) -> Curve:
 def _walk(node: ast.AST, x: Array) -> Array:
     """Value of a formula's part."""
     with np.errstate(all="ignore"):
-        if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
             return np.full(1, float(node.value))
         if isinstance(node, ast.Name) and node.id == "x":
             return x
@@ -163,8 +163,8 @@ def warmed(activation_J_per_mol: float, reference_K: float, degC: float) -> floa
     return float(np.exp(activation_J_per_mol / GAS * (1.0 / reference_K - 1.0 / (degC + ZERO_K))))
 
 
-def circuit(cell: Cell, soc: Array, degC: float) -> Circuit:
-    """Resistances of the whole cell at one temperature, in ohm.
+def circuit(cell: Cell, soc: Array, degC: float, current_A: float) -> Circuit:
+    """Resistances of the whole cell at one temperature, in ohm; charge transfer is taken at the given current.
 
     R0 is what answers at once: electrolyte, solid and charge transfer (the models have no double layer). The first
     pair is the concentration of the electrolyte, the second diffusion in the particles of both electrodes. Without an
@@ -173,7 +173,8 @@ def circuit(cell: Cell, soc: Array, degC: float) -> Circuit:
     x, y = stoichiometries(cell, soc)
     sides = ((cell.negative, x), (cell.positive, y))
     slow = [particle(side, sto, cell.reference_K, degC) for side, sto in sides]
-    r0 = sum((transfer(side, sto, cell.reference_K, degC) for side, sto in sides), np.zeros(soc.size))
+    density = current_A / cell.area_m2
+    r0 = sum((transfer(side, sto, cell.reference_K, degC, density) for side, sto in sides), np.zeros(soc.size))
     if cell.electrolyte is None:
         (r1, rc1_s), (r2, rc2_s) = slow
     else:
@@ -186,11 +187,15 @@ def circuit(cell: Cell, soc: Array, degC: float) -> Circuit:
     return Circuit(r0 / cell.area_m2, r1 / cell.area_m2, r2 / cell.area_m2, rc1_s, rc2_s)
 
 
-def transfer(side: Electrode, sto: Array, reference_K: float, degC: float) -> Array:
-    """Charge transfer of one electrode in ohm m2: R T / (F a L j0), Butler-Volmer with equal shares at small current."""
+def transfer(side: Electrode, sto: Array, reference_K: float, degC: float, A_per_m2: float) -> Array:
+    """Charge transfer of one electrode in ohm m2, at a current: 2 R T / F asinh(i / (2 a L j0)) / i.
+
+    From symmetric Butler-Volmer. In the cold it is far smaller at 1C than near rest, R T / (F a L j0).
+    """
     rate = side.rate_mol_per_m2s * warmed(side.rate_J_per_mol, reference_K, degC)
     exchange = FARADAY * rate * np.sqrt(np.clip(sto * (1.0 - sto), 1e-6, None))
-    ours: Array = GAS * (degC + ZERO_K) / (FARADAY * side.surface_per_m * side.thickness_m * exchange)
+    bare = side.surface_per_m * side.thickness_m * exchange
+    ours: Array = 2.0 * GAS * (degC + ZERO_K) / FARADAY * np.arcsinh(A_per_m2 / (2.0 * bare)) / A_per_m2
     return ours
 
 
