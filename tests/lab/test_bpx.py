@@ -123,9 +123,9 @@ def test_any_cell_comes_back_though_tables_have_the_same_lengths(seed: int, poin
     cell = load_cell("lfp_280").model_dump() | {
         "sources": [text, "b", text + "c"],
         "ocv": {"soc": soc, "ocv_V": np.sort(random.uniform(2.6, 3.6, points)).tolist(), "hysteresis_V": None},
-        "resistance": {"degC": line and np.cumsum(line).clip(0.0, 100.0).tolist(), "soc": soc, **tables},
+        "resistance": {"degC": np.linspace(-20.0, 40.0, points).tolist(), "soc": soc, **tables},
     }
-    cell["resistance"] |= {"degC": np.linspace(-20.0, 40.0, points).tolist(), "rc1_s": line, "rc2_s": line}
+    cell["resistance"] |= {"rc1_s": line, "rc2_s": line}
     made = CellFile.model_validate(cell)
     written = json.loads(json.dumps(bpx.bpx_object(made), ensure_ascii=False))
     mixed = json.loads(json.dumps(written, sort_keys=True))
@@ -283,8 +283,14 @@ def test_what_the_file_does_not_give_is_listed_as_assumed(tmp_path: Path) -> Non
         "self-discharge",
     ):
         assert part in said, part
-    given_rest = changed(("State", {"Initial conditions": {"Initial electrolyte concentration [mol.m-3]": 1200.0}}))
-    assert "mol/m3" not in read(tmp_path, given_rest).sources[-1]
+    known = changed(("State", {"Initial conditions": {"Initial electrolyte concentration [mol.m-3]": 1200.0}}))
+    assert "mol/m3" not in read(tmp_path, known).sources[-1]
+
+
+def test_resistances_that_no_cell_file_takes_are_cut_and_said(tmp_path: Path) -> None:
+    cell = read(tmp_path, changed((f"{N}/Diffusivity activation energy [J.mol-1]", 120_000)))
+    assert max(map(max, cell.resistance.r2_ohm)) == 1.0
+    assert "beyond 1 ohm cut" in cell.sources[-1]
 
 
 def test_a_single_particle_model_has_no_electrolyte_and_less_resistance(tmp_path: Path) -> None:
@@ -379,7 +385,7 @@ def test_formulas_are_what_python_makes_of_them(x: float, a: float) -> None:
         assert electrodes.curve(said)(np.array([x]))[0] == pytest.approx(theirs, rel=1e-12, abs=1e-12)
 
 
-@pytest.mark.parametrize("given_", [None, True and [1.0], "x.real", "exp(x, x)", "x if x else 1", "'a'", "x" * 5000])
-def test_what_is_no_parameter_is_refused(given_: object) -> None:
+@pytest.mark.parametrize("value", [None, [1.0], "x.real", "exp(x, x)", "x if x else 1", "'a'", "x" * 5000])
+def test_what_is_no_parameter_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match=r"formula|given|give"):
-        electrodes.curve(given_)
+        electrodes.curve(value)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from packhorse.io.errors import ReadError
 from packhorse.io.whole import write_whole
@@ -64,6 +64,7 @@ LFP_BELOW_V = 3.8
 WINDOW_POINTS = 50
 """Places between the stoichiometric limits at which a curve is looked at."""
 MAY_BE_ZERO = ("activation energy", "Entropic", "Minimum stoichiometry", "OCP")
+"""Every other number of a file is a size, a rate or a share above 0."""
 RATINGS: dict[str, list[float]] = {
     "degC": [-20.0, -10.0, 0.0, 10.0, 25.0, 45.0, 60.0],
     "capacity_share": [0.75, 0.83, 0.91, 0.96, 1.0, 1.0, 1.0],
@@ -139,7 +140,6 @@ def _validated(path: Path, raw: dict[str, Any]) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import bpx  # noqa: PLC0415
-        from pydantic import ValidationError  # noqa: PLC0415
 
         try:
             current: dict[str, Any] = bpx.convert_v0_to_v1(raw) if bpx.is_legacy_bpx(raw) else raw
@@ -386,6 +386,8 @@ def _hysteresis(said: Said, x: Array, y: Array) -> Array | None:
 def _resistance(said: Said, cell: Cell, current_A: float) -> dict[str, Any]:
     """Tables of the circuit over temperature and SOC, held within what a cell file takes."""
     found = [electrodes.circuit(cell, RESISTANCE_SOC, degC, current_A) for degC in RESISTANCE_DEGC]
+    if any(np.max(values) > MOST_OHM for one in found for values in one[:3]):
+        said.assumed.append(f"resistances beyond {MOST_OHM:g} ohm cut to that")
     tables = {
         f"{name}_ohm": [np.clip(getattr(one, f"{name}_ohm"), LEAST_OHM, MOST_OHM).tolist() for one in found]
         for name in ("r0", "r1", "r2")
