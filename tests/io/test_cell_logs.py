@@ -110,6 +110,25 @@ def test_dates_count_from_the_first_row(tmp_path: Path) -> None:
     assert log.time_s.tolist() == list(range(12))
 
 
+def test_dates_of_a_zone_count_across_its_change_of_hour(tmp_path: Path) -> None:
+    clock = pl.datetime_range(
+        pl.datetime(2026, 3, 29, 1, 59, 50, time_zone="Europe/Berlin"),
+        pl.datetime(2026, 3, 29, 3, 0, 9, time_zone="Europe/Berlin"),
+        "1s",
+        eager=True,
+    )
+    mapping = TESTER.replace("t_s", "time_s").replace('"s"', '"datetime"').replace("current_a", "current_A")
+    mapping = mapping.replace("voltage_v", "cell_V").split("[probe_temperature]")[0]
+    log, _repairs = cell_logs.read(*written(tmp_path / "a.parquet", table(20) | {"time_s": clock}, mapping))
+    assert log.time_s.tolist() == list(range(20))
+
+
+def test_an_empty_column_of_temperatures_is_no_temperature(tmp_path: Path) -> None:
+    log, repairs = cell_logs.read(*written(tmp_path / "a.csv", table() | {"cell_degC": [None] * 50}))
+    assert np.isnan(log.cell_degC).all()
+    assert repairs.no_temperature == 50
+
+
 @given(seed=st.integers(0, 2**32 - 1), doubled=st.integers(0, 20), shuffled=st.booleans())
 def test_rows_are_sorted_and_the_last_of_equal_times_is_kept(seed: int, doubled: int, shuffled: bool) -> None:
     random = np.random.default_rng(seed)

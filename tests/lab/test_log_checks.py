@@ -72,6 +72,17 @@ def test_recorded_logs_are_told_apart_by_pace_and_pulses(path: Path) -> None:
         assert not check.has_pulses(log)
 
 
+@needs_logs
+@pytest.mark.parametrize("rows", [-2, -1, 1, 2])
+def test_a_voltage_some_rows_away_from_its_current_does_not_turn_the_sign(rows: int) -> None:
+    pulsed = [path for path in RECORDED if any(kind in path.stem for kind in ("HPPC", "Mixed1", "Cycle", "DYN"))]
+    for path in pulsed:
+        log = recorded(path)
+        late = log._replace(cell_V=np.roll(log.cell_V, rows))
+        assert check.current_sign(late).verdict == "right", path.stem
+        assert check.current_sign(turned(late)).verdict == "wrong", path.stem
+
+
 @given(
     seed=st.integers(0, 2**32 - 1),
     scale_A=st.floats(1.0, 30.0),

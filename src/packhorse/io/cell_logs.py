@@ -151,9 +151,8 @@ def _seconds(table: Table, column: pl.Series, unit: str) -> Array:
                 f"{table.path}: column {column.name} holds no dates and times; write 2026-01-31 12:00:00, or give "
                 'unit = "s" or "ms" in [time]'
             )
-        micro = column.cast(pl.Datetime("us")).dt.epoch("us")
-        first = next(value for value in micro if value is not None)
-        dated: Array = (micro - first).cast(pl.Float64).to_numpy() / 1e6
+        micro = (column.cast(pl.Datetime("us")) if column.dtype == pl.Date else column).dt.epoch("us")
+        dated: Array = (micro - micro.drop_nulls()[0]).cast(pl.Float64).to_numpy() / 1e6
         return dated
     if column.dtype.is_temporal():
         raise ReadError(f'{table.path}: column {column.name} holds dates; write unit = "datetime" in [time]')
@@ -164,15 +163,15 @@ def _seconds(table: Table, column: pl.Series, unit: str) -> Array:
     return seconds - heard[0] if heard[0] > EPOCH_S else seconds
 
 
-def _numbers(table: Table, column: pl.Series) -> Array:
-    """A column as float64, NaN where it holds no number; one that holds none at all is refused."""
+def _numbers(table: Table, column: pl.Series, needed: bool = True) -> Array:
+    """A column as float64, NaN where it holds no number; one that is needed and holds none at all is refused."""
     kind = column.dtype
     if not (kind.is_numeric() or kind in (pl.Boolean, pl.String, pl.Null)):
         raise ReadError(f"{table.path}: column {column.name} holds {kind}, not numbers; map another column")
     text = column.str.strip_chars() if kind == pl.String else column
     values: Array = text.cast(pl.Float64, strict=False).to_numpy().astype(np.float64)
     values[~np.isfinite(values)] = np.nan
-    if np.isnan(values).all():
+    if needed and np.isnan(values).all():
         said = [] if kind != pl.String else [value for value in text.drop_nulls() if value not in NO_READING]
         hint = "write decimals with a point" if said and "," in said[0] else "map another column, or record it again"
         first = f" (the first is {said[0][:40]!r})" if said else ""
@@ -182,7 +181,8 @@ def _numbers(table: Table, column: pl.Series) -> Array:
 
 def _ours(table: Table, section: str, reading: Reading, column: pl.Series) -> Array:
     """A column in our unit and sign, NaN where it is no reading; a unit that cannot be right is refused."""
-    values = _numbers(table, column)
+    needed = section != "probe_temperature"
+    values = _numbers(table, column, needed)
     for code in reading.invalid:
         values[np.isclose(values, code, rtol=1e-6, atol=1e-9)] = np.nan
     factor, shift = UNITS[reading.unit]
@@ -194,7 +194,7 @@ def _ours(table: Table, section: str, reading: Reading, column: pl.Series) -> Ar
     if reading.believed is not None:
         low, high = reading.believed
         ours[~((ours >= low) & (ours <= high))] = np.nan
-    if np.isnan(ours).all() and section != "probe_temperature":
+    if needed and np.isnan(ours).all():
         raise ReadError(
             f"{table.path}: column {column.name} holds no reading that [{section}] believes; "
             "check unit, factor, invalid and valid"

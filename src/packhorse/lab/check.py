@@ -26,6 +26,12 @@ QUIET_V = 0.0045
 """Three times the resolution of common testers (1.5 mV): less says nothing about a sign."""
 LEAST_STEPS = 8
 """As many steps must speak; fewer could be chance even where all agree (1 in 128)."""
+SHIFTS = (0, -1, 1, -2, 2, -3, 3)
+"""Rows by which the voltage may stand after the current, nearest first: gateways poll one after the other."""
+MOST_MEDIANS = 4.0
+"""Steps beyond this many medians count as so many."""
+TREND_S = 30.0
+"""In a shorter stretch the voltage still answers the step that began it, and rows that are shifted mislead."""
 LEAST_TREND_V = 0.02
 """Voltage that must be walked while charge is counted: more than ten steps of resolution, and beyond self-heating."""
 AGREED = 0.5
@@ -111,23 +117,40 @@ def _most_A(log: CellLog) -> float:
 def _steps(log: CellLog) -> tuple[float, bool]:
     """Agreement of steps of current with steps of voltage, and whether enough of them speak.
 
-    Each step is weighed by the size of both, capped at the median, so that one broken reading does not decide.
+    Loggers may write the voltage some rows before or after the current that caused it, where steps beside each other
+    would be compared with relaxation. So the shift is taken at which both go together best, whatever the sign.
     """
     near = np.diff(log.time_s) <= NEAR_S
-    step_A, step_V = np.diff(log.current_A)[near], np.diff(log.cell_V)[near]
-    speaks = (np.abs(step_A) >= quiet_A(log)) & (np.abs(step_V) >= QUIET_V)
-    if np.count_nonzero(speaks) < LEAST_STEPS:
+    step_A = np.where(near, np.nan_to_num(np.diff(log.current_A)), 0.0)
+    step_V = np.where(near, np.nan_to_num(np.diff(log.cell_V)), 0.0)
+    step_A[np.abs(step_A) < quiet_A(log)] = 0.0
+    step_V[np.abs(step_V) < QUIET_V] = 0.0
+    step_A, step_V = _capped(step_A), _capped(step_V)
+    best = max((_shifted(step_A, step_V, rows) for rows in SHIFTS), key=lambda product: abs(float(product.sum())))
+    if np.count_nonzero(best) < LEAST_STEPS:
         return 0.0, False
-    product = step_A[speaks] * step_V[speaks]
-    cap = 4.0 * float(np.median(np.abs(product)))
-    weight = np.clip(product, -cap, cap)
-    return float(-weight.sum() / np.abs(weight).sum()), True
+    return float(-best.sum() / np.abs(best).sum()), True
+
+
+def _capped(steps: Array) -> Array:
+    """Steps held to some times their median, so that one broken reading does not decide."""
+    speaking = np.abs(steps[steps != 0.0])
+    cap = MOST_MEDIANS * float(np.median(speaking)) if speaking.size > 0 else 0.0
+    capped: Array = np.clip(steps, -cap, cap)
+    return capped
+
+
+def _shifted(step_A: Array, step_V: Array, rows: int) -> Array:
+    """Products of steps of current with steps of voltage so many rows later."""
+    count = step_A.size
+    product: Array = step_A[max(0, -rows) : count - max(0, rows)] * step_V[max(0, rows) : count - max(0, -rows)]
+    return product
 
 
 def _trend(log: CellLog) -> tuple[float, bool]:
-    """Agreement of the voltage's walk with the charge moved, over stretches of one even current."""
+    """Agreement of the voltage's walk with the charge moved, over long stretches of one even current."""
     moving = np.abs(log.current_A) >= quiet_A(log)
-    parts = [(b, e) for b, e in _stretches(log, moving) if e - b >= 3]
+    parts = [(b, e) for b, e in _stretches(log, moving) if log.time_s[e - 1] - log.time_s[b] >= TREND_S]
     walks = [_ends(log.cell_V[b:e]) * np.sign(log.current_A[b]) for b, e in parts]
     walked = np.asarray([walk for walk in walks if np.isfinite(walk)])
     total_V = float(np.abs(walked).sum())
