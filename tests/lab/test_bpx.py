@@ -1,5 +1,6 @@
 """BPX files become cell files by their physics, and cell files come back from BPX with the same bits."""
 
+import contextlib
 import copy
 import importlib
 import json
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from packhorse.io.errors import ReadError, WriteError
@@ -336,7 +337,7 @@ BAD = {
         changed((f"{N}/OCP [V]", POSITIVE["OCP [V]"]), (f"{Y}/OCP [V]", NEGATIVE["OCP [V]"])),
         ["runs from -", "exchanged"],
     ),
-    "no diffusion": (changed((f"{N}/Diffusivity [m2.s-1]", 0.0)), ["Diffusivity [m2.s-1]: found 0", "above 0"]),
+    "no diffusion": (changed((f"{N}/Diffusivity [m2.s-1]", 0.0)), ["Diffusivity [m2.s-1]: found 0", "give 1e-30"]),
     "diffusion backwards": (
         changed((f"{N}/Diffusivity [m2.s-1]", "-x")),
         ["Negative electrode / Diffusivity [m2.s-1]: falls to -0.911"],
@@ -350,6 +351,25 @@ BAD = {
         ["Positive electrode / Entropic change coefficient [V.K-1]", "must rise"],
     ),
 }
+
+
+ODD = [None, 0, -1, 1e30, math.nan, math.inf, "x", "", [], {}, {"x": [], "y": []}, {"x": [1, 0], "y": [1, 2]}, "1/x"]
+ODD += ["exp(1e9*x)", True, "9**9**9**9", "(" * 200, 1e-30, {"description": "a"}, [1.0], {"x": [0, 1], "y": [None, 1]}]
+
+
+def places(node: object, above: str = "") -> list[str]:
+    """Every place of a file, as `changed` takes them."""
+    if not isinstance(node, dict):
+        return []
+    inner = [(f"{above}/{name}".removeprefix("/"), value) for name, value in node.items() if "/" not in name]
+    return [place for at, value in inner for place in (at, *places(value, at))]
+
+
+@given(place=st.sampled_from(places(LGM50)), value=st.sampled_from(ODD))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_anything_odd_anywhere_is_read_as_a_cell_or_refused(place: str, value: object, tmp_path: Path) -> None:
+    with contextlib.suppress(ReadError, ConfigurationError):
+        compile_cell(read(tmp_path, changed((place, value))))
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -63,8 +63,17 @@ LFP_BELOW_V = 3.8
 """A cell that is full below this has an iron phosphate electrode."""
 WINDOW_POINTS = 50
 """Places between the stoichiometric limits at which a curve is looked at."""
-MAY_BE_ZERO = ("activation energy", "Entropic", "Minimum stoichiometry", "OCP")
-"""Every other number of a file is a size, a rate or a share above 0."""
+BOUNDS = {
+    "activation energy": (0.0, 200_000.0),
+    "Reference temperature": (200.0, 400.0),
+    "toichiometry": (0.0, 1.0),
+    "OCP": (-1.0, 10.0),
+    "Entropic": (-0.1, 0.1),
+    "Porosity": (1e-3, 1.0),
+    "Transport efficiency": (1e-4, 1.0),
+    "transference": (0.0, 1.0),
+}
+"""What a number can be, by a word of its name; every other is above 0."""
 RATINGS: dict[str, list[float]] = {
     "degC": [-20.0, -10.0, 0.0, 10.0, 25.0, 45.0, 60.0],
     "capacity_share": [0.75, 0.83, 0.91, 0.96, 1.0, 1.0, 1.0],
@@ -112,7 +121,10 @@ def read(path: Path) -> CellFile:
         return check(path, _decoded(user[OURS]), CellFile)
     said = Said(path, raw, [])
     try:
-        return _reduced(said)
+        with np.errstate(all="ignore"):
+            return _reduced(said)
+    except ArithmeticError as error:
+        raise ReadError(f"{path}: some number is beyond all reason ({error}); check the parameters") from error
     except (KeyError, TypeError) as error:
         raise ReadError(f"{path}: {error} is missing or not a number where a DFN, SPMe or SPM has one") from error
 
@@ -155,7 +167,7 @@ def _validated(path: Path, raw: dict[str, Any]) -> dict[str, Any]:
             first = error.errors(include_url=False)[0]
             place = " / ".join(str(part) for part in first["loc"])
             raise ReadError(f"{path}: not valid BPX: {place}: {first['msg']}; correct it there") from error
-        except (ValueError, TypeError, AttributeError, KeyError) as error:
+        except (ValueError, TypeError, AttributeError, KeyError, ArithmeticError, RecursionError) as error:
             raise ReadError(f"{path}: not valid BPX: {error}; correct it there") from error
     return current
 
@@ -227,19 +239,19 @@ def _sources(said: Said) -> list[str]:
     ]
 
 
-def _must_be_positive(said: Said) -> None:
-    """Refuse a length, area, rate or other quantity that is not above 0, which the package lets pass."""
+def _must_be_sane(said: Said) -> None:
+    """Refuse sizes, rates and shares that nothing has; the package lets any number pass."""
     for part, values in said.parts.items():
         for name, value in values.items() if isinstance(values, dict) and part != "User-defined" else ():
-            free = any(word in name for word in MAY_BE_ZERO)
-            if isinstance(value, int | float) and not free and not (0.0 < value < np.inf):
-                raise ReadError(f"{said.path}: {part} / {name}: found {value:g}; give a number above 0")
+            low, high = next((bounds for word, bounds in BOUNDS.items() if word in name), (1e-30, 1e30))
+            if isinstance(value, int | float) and not low <= value <= high:
+                raise ReadError(f"{said.path}: {part} / {name}: found {value:g}; give {low:g} to {high:g}")
 
 
 def _cell(said: Said) -> Cell:
     """Both electrodes and the electrolyte as the file gives them."""
     parts = said.parts
-    _must_be_positive(said)
+    _must_be_sane(said)
     for side in ("Negative electrode", "Positive electrode"):
         if not parts.get(side):
             raise ReadError(f"{said.path}: no {side.lower()}, so there is no OCV; give a DFN, SPMe or SPM file")
@@ -386,6 +398,8 @@ def _hysteresis(said: Said, x: Array, y: Array) -> Array | None:
 def _resistance(said: Said, cell: Cell, current_A: float) -> dict[str, Any]:
     """Tables of the circuit over temperature and SOC, held within what a cell file takes."""
     found = [electrodes.circuit(cell, RESISTANCE_SOC, degC, current_A) for degC in RESISTANCE_DEGC]
+    if not all(np.isfinite(values).all() for one in found for values in one):
+        raise ReadError(f"{said.path}: some resistance is no number; check diffusivities, rates and conductivities")
     if any(np.max(values) > MOST_OHM for one in found for values in one[:3]):
         said.assumed.append(f"resistances beyond {MOST_OHM:g} ohm cut to that")
     tables = {

@@ -7,6 +7,7 @@ negative resistance, or filtered into a SOC that runs away.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -86,9 +87,10 @@ def current_sign(log: CellLog) -> Sign:
     A step towards discharging lowers the voltage at once, whatever the cell. Where steps are few or disagree (constant
     current, rows far apart) the voltage must fall while charge is taken and rise while it is given.
     """
-    for agreement, heard, by in ((*_steps(log), "steps"), (*_trend(log), "trend")):
+    for by, judge in _JUDGES:
+        agreement, heard = judge(log)
         if heard and abs(agreement) >= AGREED:
-            return Sign("right" if agreement > 0.0 else "wrong", agreement, "steps" if by == "steps" else "trend")
+            return Sign("right" if agreement > 0.0 else "wrong", agreement, by)
     return Sign("cannot tell", 0.0, "nothing")
 
 
@@ -155,6 +157,12 @@ def _trend(log: CellLog) -> tuple[float, bool]:
     walked = np.asarray([walk for walk in walks if np.isfinite(walk)])
     total_V = float(np.abs(walked).sum())
     return (float(-walked.sum() / total_V), True) if total_V >= LEAST_TREND_V else (0.0, False)
+
+
+_JUDGES: tuple[tuple[Literal["steps", "trend"], Callable[[CellLog], tuple[float, bool]]], ...] = (
+    ("steps", _steps),
+    ("trend", _trend),
+)
 
 
 def _ends(values: Array) -> float:
