@@ -85,8 +85,8 @@ class TesterCharge(Described):
 class Rested(Described):
     """SOC = 1 + counter / capacity; the capacity is what a named log took out, over the SOC that its rest shows.
 
-    `logs` are full discharges in steps that end in a long rest, one per temperature; `ocv` is a slow discharge and
-    charge whose mean gives the SOC of that rest.
+    `logs` are full discharges in steps that end in a rest, one per temperature; `ocv` is a slow discharge and charge
+    whose mean gives the SOC of that rest.
     """
 
     kind: Literal["rested"]
@@ -137,7 +137,7 @@ class Split(Described):
     pulse: Globs = Field(default_factory=list)
     capacity: Globs = Field(default_factory=list)
     drive: Globs = Field(default_factory=list)
-    sets: list[SetName] = Field(default_factory=lambda: ["bar"])
+    sets: list[SetName] = ["bar"]  # noqa: RUF012 - pydantic copies it
     benchmark_part: Literal["clean", "temperature", "unseen cell"] | None = None
     group: list[Group] = Field(min_length=1)
 

@@ -163,7 +163,7 @@ def calce(path: Path) -> tuple[Array, Array, Array]:
 
 
 def from_charge_time(known: Path, other: Path) -> float:
-    """RMSE, as a share, of the other cell's capacity by a straight line over charge at constant current of the known."""
+    """RMSE, as a share, of the other cell's capacity by the known cell's line over charge at constant current."""
     size_Ah, current_s, _ = calce(known)
     line_of = np.polyfit(CALCE_CHARGE_A * current_s / SECONDS_PER_HOUR, size_Ah, 1)
     size_Ah, current_s, _ = calce(other)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from packhorse.lab.score.words import Estimated, Measures
@@ -109,5 +111,5 @@ def thinned(time_s: Array, error: Array, half_width: Array, points: int) -> tupl
         return time_s, error, half_width
     edges = np.linspace(0, time_s.size, points + 1).astype(np.int64)
     size = np.where(np.isfinite(error), np.abs(error), -1.0)
-    at = np.array([a + int(np.argmax(size[a:b])) for a, b in zip(edges[:-1], edges[1:], strict=True)])
+    at = np.array([a + int(np.argmax(size[a:b])) for a, b in pairwise(edges)])
     return time_s[at], error[at], half_width[at]

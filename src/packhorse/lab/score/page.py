@@ -23,7 +23,11 @@ from packhorse.lab.score.words import CapacityRow, Row, Run, Scores
 BEGIN, END = "<!-- written by packhorse score -->", "<!-- end of what packhorse score wrote -->"
 IMAGES = "images/estimation"
 DRAWN = ("P0", "P1", "P2", "P4")
+IN_DOCS = ("P1", "P4")
+"""Cases drawn in the report, and those of them that the document shows."""
 MOST_POINTS = 15.0
+OFFSET_C = 1.0 / 200.0
+"""The offset is to be found to C/200 within one cycle."""
 INTRODUCTION = """# How well the battery is known
 
 What `packhorse score` measured on cells of other laboratories: SOC against the tester's count, with and without
@@ -34,9 +38,10 @@ METHOD = """Errors are in points of SOC (1 point = 0.01). RMSE and maximum leave
 60 min); the bar is on that RMSE, and the one over all rows stands beside it. Rows of several logs are pooled; of the
 variants of a case (both signs, all sizes of an offset) the line shows the worst, the maximum is over all. `within` is
 the time until the error stays within 3 points to the end of the log. P0 true start; P1 start wrong by 30 points; P2
-constant current offset; P3 noise 5 mV and 0.5 %, steps of 1.5 mV and 10 mA, gain 1 %, 2 K; P4 = P1 + P2 (the smallest)
+constant current offset; P3 noise 5 mV and 0.5 %, steps of 1.5 mV and 10 mA, gain 1 %, 2 K; P4 = P1 + C/50
 + P3. `start` joins the log where the true SOC is 90, 60 or 30 % and tells the estimator 100 %. An estimator hears time,
-current, voltage and temperature, never the tester's count."""
+current, voltage and temperature, never the tester's count. The two rivals (RMSE / max) run on the same cell file:
+a textbook EKF, and counting from the first voltage, which is told no start."""
 BENCHMARK = """Weights are equal over the types of test, as the benchmark's authors publish them (Kollmeyer, Naguib,
 Khanum, Emadi, IEEE ITEC 2022, doi 10.1109/ITEC53557.2022.9813996; weights of its second version from the code of its
 site), with wrong starts of 90, 60 and 30 % at 3 : 2 : 1. It is not their score: charging, payloads and the choice of
@@ -73,27 +78,75 @@ def met(row: Row) -> str:
 
 
 HEAD = (
-    *("logs of", "case", "estimator", "RMSE", "all rows", "max", "within", "90 % covers", "its width", "bar"),
-    *("met", "worst log"),
+    *("logs of", "case", "RMSE", "all rows", "max", "within", "90 % covers", "its width", "bar", "met", "worst log"),
+    *("EKF", "counting"),
 )
 
 
-def cells(row: Row) -> list[str]:
-    """One row of the table as text."""
+def lines(scores: Scores, family: str, split: str) -> list[list[str]]:
+    """The table of one split: a line for each group and case, ours first, the rivals' RMSE and maximum at its end."""
+    found: dict[tuple[str, str], dict[str, Row]] = {}
+    for row in scores.rows:
+        if (row.family, row.split) == (family, split):
+            found.setdefault((row.group, row.case), {})[row.estimator] = row
+    return [cells(some) for some in found.values() if OURS in some]
+
+
+def cells(some: dict[str, Row]) -> list[str]:
+    """One line of the table as text."""
+    row = some[OURS]
+    started_wrong = row.case in ("P1", "P4", "start")
     return [
         f"{row.group} ({row.logs})",
         row.case if row.variant == row.case else f"{row.case} ({row.variant.removeprefix(row.case).strip()})",
-        row.estimator,
         points(row.rmse),
         points(row.rmse_all),
         points(row.largest, 1),
-        duration(row.within_s),
+        duration(row.within_s) if started_wrong else "",
         share(row.covered),
         points(row.width, 1),
         bar(row),
         met(row),
         f"{row.worst_file} ({points(row.worst_rmse)})",
+        *(rival(some.get(name)) for name in ("textbook EKF", "coulomb counting")),
     ]
+
+
+def rival(row: Row | None) -> str:
+    """RMSE and maximum of a rival."""
+    return "–" if row is None else f"{points(row.rmse)} / {points(row.largest, 1)}"
+
+
+def missed(scores: Scores) -> list[list[str]]:
+    """Every bar that is not met, and by how much."""
+    found = []
+    for row in scores.rows:
+        if row.estimator == OURS and row.met is False:
+            over = [
+                f"{what} {show(have)} for {show(most)}"
+                for what, have, most, show in (
+                    ("RMSE", row.rmse, row.bar_rmse, points),
+                    ("max", row.largest, row.bar_largest, points),
+                    ("within 3 points", row.within_s, row.bar_within_s, duration),
+                )
+                if math.isfinite(most) and not have <= most
+            ]
+            found.append([row.family, row.split, row.group, row.variant, ", ".join(over)])
+    return found
+
+
+def offsets(scores: Scores) -> list[list[str]]:
+    """How well the offset of the current is known at the end of one log, worst of all logs and variants of P2."""
+    return [
+        [row.family, row.split, row.group, f"C/{1.0 / row.offset_error_C:.0f}", yes(row.offset_error_C <= OFFSET_C)]
+        for row in scores.rows
+        if row.estimator == OURS and row.case == "P2" and row.offset_error_C > 0.0
+    ]
+
+
+def yes(good: bool) -> str:
+    """Met or not."""
+    return "yes" if good else "**no**"
 
 
 def table(head: tuple[str, ...], body: list[list[str]]) -> str:
@@ -158,18 +211,26 @@ def body(scores: Scores, pictures: dict[str, str]) -> str:
         METHOD,
     ]
     for family, split in splits(scores):
-        some = [row for row in scores.rows if (row.family, row.split) == (family, split)]
         parts.append(f"## {family}: {split}")
         parts.append(f"Truth: {scores.truths.get(family, 'not described')}")
-        parts.append(table(HEAD, [cells(row) for row in some]))
-        parts += [f"![{said}]({IMAGES}/{name})" for name, said in pictures.items() if said.startswith(f"{family}, {split}:")]
+        parts.append(table(HEAD, lines(scores, family, split)))
+        parts += [
+            f"![{said}]({IMAGES}/{name})" for name, said in pictures.items() if said.startswith(f"{family}, {split}:")
+        ]
+    if missed(scores):
+        parts.append("## Where a bar is not met")
+        parts.append(table(("family", "split", "logs of", "case", "by how much"), missed(scores)))
+    if offsets(scores):
+        parts.append("## Is the offset found?")
+        parts.append("Error of the estimated current offset at the end of one log, the worst of all logs and offsets.")
+        parts.append(table(("family", "split", "logs of", "known to", "C/200"), offsets(scores)))
     parts.append("## Do the intervals hold?")
-    lines = [
-        [family, share(covered), points(width, 1), "yes" if COVERED[0] <= covered <= COVERED[1] else "**no**"]
+    covers = [
+        [family, share(covered), points(width, 1), yes(COVERED[0] <= covered <= COVERED[1])]
         for family, covered, width in coverage(scores)
     ]
     parts.append(f"Share of rows inside the 90 % interval (±{SIGMAS_90} sigma) over P0 to P4, after settling.")
-    parts.append(table(("family", "covers", "mean width", "88 to 95 %"), lines))
+    parts.append(table(("family", "covers", "mean width", "88 to 95 %"), covers))
     parts += [f"![{said}]({IMAGES}/{name})" for name, said in pictures.items() if name.startswith("coverage")]
     parts += ["## Weighted error", BENCHMARK]
     parts.append(table(("family", "estimator", "weighted error", "parts"), weighted_rows(scores)))
@@ -196,12 +257,14 @@ def traces(scores: Scores) -> dict[tuple[str, str, str, str], list[Run]]:
     return found
 
 
-def drawings(scores: Scores) -> dict[str, tuple[str, str]]:
-    """Every plot: file name -> what it shows, and the SVG."""
+def drawings(scores: Scores, cases: tuple[str, ...]) -> dict[str, tuple[str, str]]:
+    """The plots of some cases: file name -> what it shows, and the SVG."""
     found = {}
     for (family, split, group, case), some in traces(scores).items():
+        if case not in cases:
+            continue
         said = f"{family}, {split}: {group}, {some[0].variant}, {some[0].file}"
-        lines = [
+        curves = [
             plots.Line(
                 run.estimator,
                 run.trace.time_s / 60.0,
@@ -211,7 +274,7 @@ def drawings(scores: Scores) -> dict[str, tuple[str, str]]:
             for run in some
         ]
         name = re.sub(r"[^a-z0-9]+", "_", f"{family} {split} {group} {case}".lower().replace("-", "minus "))
-        drawn = plots.over_time(said, lines, "min", "estimate less truth, points of SOC", MOST_POINTS)
+        drawn = plots.over_time(said, curves, "min", "estimate less truth, points of SOC", MOST_POINTS)
         found[f"{name.strip('_')}.svg"] = (said, drawn)
     bands = coverage(scores)
     if bands:
@@ -223,7 +286,7 @@ def drawings(scores: Scores) -> dict[str, tuple[str, str]]:
 
 def write_page(scores: Scores, docs: Path) -> list[Path]:
     """Write `estimation.md` and its plots into a folder of documents; what stands outside the markers is kept."""
-    drawn = drawings(scores)
+    drawn = drawings(scores, IN_DOCS)
     images = docs / IMAGES
     for old in images.glob("*.svg"):
         if old.name not in drawn:
@@ -251,13 +314,17 @@ td,th{border-bottom:1px solid #e2e8f0;padding:.25rem .6rem;text-align:left;white
 
 def report(scores: Scores) -> str:
     """The whole run as one HTML page that opens offline."""
-    drawn = drawings(scores)
+    drawn = drawings(scores, DRAWN)
     parts = [f"<h1>Packhorse score</h1><p>{html.escape(' '.join(METHOD.split()))}</p>"]
     for family, split in splits(scores):
-        some = [cells(row) for row in scores.rows if (row.family, row.split) == (family, split)]
         parts.append(f"<h2>{html.escape(f'{family}: {split}')}</h2><p>{html.escape(scores.truths.get(family, ''))}</p>")
-        parts.append(html_table(HEAD, some))
+        parts.append(html_table(HEAD, lines(scores, family, split)))
         parts += [f"<figure>{svg}</figure>" for said, svg in drawn.values() if said.startswith(f"{family}, {split}:")]
+    parts.append("<h2>Where a bar is not met</h2>")
+    parts.append(html_table(("family", "split", "logs of", "case", "by how much"), missed(scores)))
+    if offsets(scores):
+        parts.append("<h2>Is the offset found?</h2>")
+        parts.append(html_table(("family", "split", "logs of", "known to", "C/200"), offsets(scores)))
     if "coverage.svg" in drawn:
         parts.append(f"<h2>Do the intervals hold?</h2><figure>{drawn['coverage.svg'][1]}</figure>")
     parts.append(f"<h2>Weighted error</h2><p>{html.escape(' '.join(BENCHMARK.split()))}</p>")
@@ -295,7 +362,7 @@ def as_json(scores: Scores) -> dict[str, Any]:
         "version": __version__,
         "taken_s": scores.taken_s,
         "rows": [plain(row._asdict()) for row in scores.rows],
-        "runs": [plain(run._replace(measures=plain(run.measures._asdict()))._asdict(), "trace") for run in scores.runs],
+        "runs": [{**plain(run._asdict(), "trace", "measures"), **plain(run.measures._asdict())} for run in scores.runs],
         "weighted": [
             {**plain(one._asdict(), "parts"), "parts": [plain(part._asdict()) for part in one.parts]}
             for one in scores.weighted

@@ -7,10 +7,11 @@ Noise is seeded by the log's name and the case, so that every estimator hears th
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from packhorse.io.cell_logs import CellLog
 from packhorse.lab.score.words import Truth
@@ -23,6 +24,8 @@ GAIN, WARMER_K = 1.01, 2.0
 LOST_SHARE, BURST_S = 0.10, 60.0
 OUTLIER_SHARE, OUTLIER_V = 0.01, 0.5
 COARSE_S, FINE_S = 30.0, 0.1
+ALL_PER_H = 0.02
+"""Offset within P4: C/50."""
 STARTS = (0.9, 0.6, 0.3)
 TOLD_FULL = 1.0
 
@@ -66,7 +69,7 @@ def offset(log: CellLog, offset_A: float) -> CellLog:
 
 
 def noisy(log: CellLog, rng: np.random.Generator) -> CellLog:
-    """P3: gain 1 %, noise of 5 mV and of 0.5 % of the current, steps of 1.5 mV and 10 mA, a probe that reads 2 K more."""
+    """P3: gain 1 %, noise of 5 mV and 0.5 % of the current, steps of 1.5 mV and 10 mA, a probe that reads 2 K more."""
     rows = log.time_s.size
     current_A = log.current_A * GAIN * (1.0 + CURRENT_NOISE * rng.standard_normal(rows))
     cell_V = log.cell_V + VOLT_NOISE_V * rng.standard_normal(rows)
@@ -77,13 +80,13 @@ def noisy(log: CellLog, rng: np.random.Generator) -> CellLog:
     )
 
 
-def take(log: CellLog, keep: Array) -> CellLog:
+def take(log: CellLog, keep: NDArray[Any]) -> CellLog:
     """Some rows of a log, its clock from zero."""
     time_s, current_A, cell_V, cell_degC = (column[keep] for column in log[1:])
     return CellLog(log.name, time_s - time_s[0], current_A, cell_V, cell_degC)
 
 
-def lost(log: CellLog, rng: np.random.Generator) -> Array:
+def lost(log: CellLog, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Which rows are left when 10 % are lost in bursts of up to 60 s. The first row is always left."""
     keep = np.ones(log.time_s.size, dtype=bool)
     while keep.size > 1 and np.mean(~keep) < LOST_SHARE:
@@ -164,15 +167,15 @@ def offset_case(per_h: float, sign: float) -> Case:
     return Case("P2", f"P2 {'+' if sign > 0 else '-'}C/{1.0 / per_h:.0f}", perturb)
 
 
-def all_case(per_h: float, sign: float) -> Case:
-    """P4: wrong start, the smallest offset, and P3 on top."""
+def all_case(sign: float) -> Case:
+    """P4: wrong start, an offset of C/50, and P3 on top."""
 
     def perturb(log: CellLog, truth: Truth, nominal_Ah: float) -> Heard:
-        by_A = sign * per_h * nominal_Ah
+        by_A = sign * ALL_PER_H * nominal_Ah
         name = f"P4 {sign:g}"
         return Heard(noisy(offset(log, by_A), dice(log, name)), truth.soc, told_wrong(truth.soc), by_A)
 
-    return Case("P4", f"P4 {'+' if sign > 0 else '-'}C/{1.0 / per_h:.0f}", perturb)
+    return Case("P4", f"P4 {'+' if sign > 0 else '-'}C/{1.0 / ALL_PER_H:.0f}", perturb)
 
 
 def joined_at(start: float) -> Case:
@@ -187,7 +190,7 @@ def joined_at(start: float) -> Case:
     return Case("start", f"start {100 * start:.0f} %", perturb)
 
 
-def cases(sets: list[str], offsets_per_h: list[float]) -> list[Case]:
+def cases(sets: Sequence[str], offsets_per_h: list[float]) -> list[Case]:
     """The cases of the bar, of the benchmark beyond them, and those of robustness."""
     both = (1.0, -1.0)
     some = [Case("P0", "P0", plain)]
@@ -195,7 +198,7 @@ def cases(sets: list[str], offsets_per_h: list[float]) -> list[Case]:
         some.append(Case("P1", "P1", wrong_start))
         some += [offset_case(per_h, sign) for per_h in offsets_per_h for sign in both]
         some.append(Case("P3", "P3", with_noise))
-        some += [all_case(min(offsets_per_h), sign) for sign in both]
+        some += [all_case(sign) for sign in both]
     if "benchmark" in sets:
         some += [joined_at(start) for start in STARTS]
     if "robust" in sets:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -50,23 +50,29 @@ def over_time(title: str, lines: Sequence[Line], x_label: str, y_label: str, mos
     for line in lines[:1]:
         if line.half_width is not None and np.isfinite(line.half_width).any():
             parts.insert(0, band(at_x(line.x), at_y(line.half_width), at_y(-line.half_width)))
-    for k in reversed(range(len(lines))):
-        parts.append(curve(at_x(lines[k].x), at_y(lines[k].y), COLOURS[k % len(COLOURS)], 1.8 if k == 0 else 1.1))
+    parts += [
+        curve(at_x(lines[k].x), at_y(lines[k].y), COLOURS[k % len(COLOURS)], 1.8 if k == 0 else 1.1)
+        for k in reversed(range(len(lines)))
+    ]
     parts.append(legend([line.name for line in lines]))
     return svg(title, HEIGHT, "".join(parts))
 
 
-def axes(end: float, reach: float, at_x: object, at_y: object, x_label: str, y_label: str) -> str:
+def axes(
+    end: float, reach: float, at_x: Callable[[Array], Array], at_y: Callable[[Array], Array], x_label: str, y_label: str
+) -> str:
     """Ticks, grid and labels."""
     parts = []
     for tick in np.arange(-np.floor(reach / nice_step(2 * reach)), reach / nice_step(2 * reach) + 1e-9):
         value = float(tick * nice_step(2 * reach))
-        y = float(at_y(np.array(value)))  # type: ignore[operator]
+        y = float(at_y(np.array(value)))
         colour = INK if tick == 0 else FAINT
         parts.append(f'<line x1="{LEFT:g}" x2="{WIDTH - RIGHT:g}" y1="{y:.1f}" y2="{y:.1f}" stroke="{colour}"/>')
         parts.append(text(LEFT - 6, y + 4, f"{value:g}", "end"))
-    for value in np.arange(0.0, end + 1e-9, nice_step(end)):
-        parts.append(text(float(at_x(np.array(value))), HEIGHT - BOTTOM + 14, f"{value:g}", "middle"))  # type: ignore[operator]
+    parts += [
+        text(float(at_x(np.array(value))), HEIGHT - BOTTOM + 14, f"{value:g}", "middle")
+        for value in np.arange(0.0, end + 1e-9, nice_step(end))
+    ]
     parts.append(text(WIDTH - RIGHT, HEIGHT - 6, x_label, "end"))
     parts.append(text(LEFT, TOP - 6, y_label, "start"))
     return "".join(parts)

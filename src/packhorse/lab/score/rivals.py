@@ -104,7 +104,7 @@ def follow(
         p[0, 0] += drift * drift
         p[1, 1] += RC_SIGMA_V * RC_SIGMA_V * dt_s
         p[2, 2] += RC_SIGMA_V * RC_SIGMA_V * dt_s
-        if cell_V[k] == cell_V[k]:  # noqa: PLR0124
+        if cell_V[k] == cell_V[k]:
             ocv_V, slope[0], r0, _, _ = physics.parameters(cell.nodes, x[0], degC)
             slope[1], slope[2] = -1.0, -1.0
             half_V = physics.over_soc(cell.soc_nodes, x[0], 0)

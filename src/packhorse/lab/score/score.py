@@ -26,6 +26,7 @@ from packhorse.lab.score.words import (
     Estimated,
     Estimator,
     Identify,
+    Measures,
     Row,
     Run,
     Scores,
@@ -205,7 +206,7 @@ def rows(campaigns: list[Campaign], runs: list[Run], settings: Settings) -> list
     order = {key: k for k, key in reversed(list(enumerate(map(place, runs))))}
     together = groupby(sorted(runs, key=lambda one: order[place(one)]), key=place)
     bars = {campaign.family: campaign for campaign in campaigns}
-    return [row(list(some), bar_of(bars[key[0]], key[1], key[2], key[3]), settings) for key, some in together]
+    return [row(list(some), bars[key[0]], settings) for key, some in together]
 
 
 def bar_of(campaign: Campaign, split: str, group: str, case: str) -> Bar:
@@ -217,12 +218,13 @@ def bar_of(campaign: Campaign, split: str, group: str, case: str) -> Bar:
     return Bar()
 
 
-def row(runs: list[Run], bar: Bar, settings: Settings) -> Row:
+def row(runs: list[Run], campaign: Campaign, settings: Settings) -> Row:
     """One line: the worst variant of the case, and whether it meets its bar."""
+    bar = bar_of(campaign, runs[0].split, runs[0].group, runs[0].case)
 
-    def off(figures: metrics.Measures) -> float:
+    def off(figures: Measures) -> float:
         value = figures.rmse if settings.bar_after_settling else figures.rmse_all
-        return value if np.isfinite(value) else figures.rmse_all
+        return float(value if np.isfinite(value) else figures.rmse_all)
 
     variants: dict[str, list[Run]] = {}
     for one in runs:
@@ -248,6 +250,7 @@ def row(runs: list[Run], bar: Bar, settings: Settings) -> Row:
         bar_largest=allowed[1],
         bar_within_s=allowed[2],
         met=all(checks) if checks else None,
+        offset_error_C=everything.offset_error_A / campaign.nominal_Ah,
         worst_file=worst_run.file,
         worst_rmse=off(worst_run.measures),
     )

@@ -51,7 +51,7 @@ def rested(campaign: Campaign, recipe: Rested, path: Path) -> Truth:
 
     The capacity is that of the step discharge of the same temperature, made in the same weeks: what it took out until
     the lower voltage limit, over one less the SOC at which the cell then rested on the mean of slow discharge and
-    charge. It scatters by the OCV's own half-width, 1 to 2 points of SOC, and no better label exists in these files.
+    charge. The rest is a minute long and the OCV has a half-width: 1 to 2 points, and no better label exists there.
     """
     degC = campaign.temperature.of(path.name)
     beside = {campaign.temperature.of(some.name): some for some in matched(path.parent, recipe.logs)}
@@ -66,7 +66,10 @@ def rested(campaign: Campaign, recipe: Rested, path: Path) -> Truth:
 
 
 def soc_at_rest(campaign: Campaign, path: Path, rest_V: float) -> float:
-    """SOC at which the mean of the slow discharge and the slow charge has a voltage."""
+    """SOC at which the mean of the slow discharge and the slow charge has a voltage.
+
+    Each way is scaled by its own extent, so that an offset of the tester's current does not matter.
+    """
     current_A, cell_V = column(path, campaign.columns.current_A), column(path, campaign.columns.cell_V)
     count_Ah = counted_Ah(campaign.columns, path)
     sign = 1.0 if campaign.columns.positive == "charge" else -1.0

@@ -101,6 +101,7 @@ class Row(NamedTuple):
     bar_largest: float
     bar_within_s: float
     met: bool | None  # None without a bar
+    offset_error_C: float  # worst error of the estimated offset at the end, in 1/h of the capacity
     worst_file: str
     worst_rmse: float
 
