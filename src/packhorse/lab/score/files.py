@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from packhorse.io.cell_logs import CellLog
 from packhorse.io.errors import ReadError
@@ -19,6 +20,8 @@ SLOW_H = 40.0
 JOINT_S = 60.0
 REST_ROWS = 60
 SECONDS_PER_HOUR = 3600.0
+HOLE_S = 30.0
+"""Shorter holes are a slow sampling rate, and what was interpolated there is right."""
 
 
 def column(path: Path, name: str) -> Array:
@@ -52,17 +55,34 @@ def lesson(campaign: Campaign, path: Path) -> CellLog:
     Some files were resampled over holes in which the cell was discharged, with the current of the hole's ends: zero.
     Without this the charge that flowed there is lost and every later SOC wrong. Estimators never get this.
     """
-    plain = log(campaign, path)
+    heard = log(campaign, path)
     counter, measured = campaign.columns.counter_Ah, campaign.columns.measured
     if counter is None or measured is None or measured not in open_table(path).columns:
-        return plain
-    hole = column(path, measured) == 0.0
+        return heard
     sign = -1.0 if campaign.columns.positive == "charge" else 1.0
-    flowed_Ah = np.diff(sign * column(path, counter), prepend=np.nan)
-    dt_h = np.diff(plain.time_s, prepend=np.nan) / SECONDS_PER_HOUR
-    counted_A = np.where(dt_h > 0.0, flowed_Ah / np.where(dt_h > 0.0, dt_h, 1.0), np.nan)
-    current_A = np.where(hole & np.isfinite(counted_A), counted_A, plain.current_A)
-    return plain._replace(current_A=current_A)
+    counted_Ah = sign * column(path, counter)
+    return heard._replace(current_A=filled(heard.time_s, heard.current_A, counted_Ah, column(path, measured) == 0.0))
+
+
+def filled(time_s: Array, current_A: Array, counted_Ah: Array, hole: NDArray[np.bool_]) -> Array:
+    """The current with every hole of `HOLE_S` or more filled evenly, so that after it current and counter agree.
+
+    That also makes good what was lost at the edges of pulses before the hole (1.5 % of the charge in one file).
+    """
+    current_A = current_A.copy()
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], hole, [False]]).astype(np.int64)))
+    flowed_Ah, since = 0.0, 0
+    for begin, end in zip(edges[::2], edges[1::2], strict=True):
+        first = max(int(begin), 1)
+        last = int(end) - 1
+        if last < first or time_s[last] - time_s[first - 1] < HOLE_S:
+            continue
+        dt_s = np.diff(time_s[since:first])
+        flowed_Ah += float(np.sum(current_A[since + 1 : first] * dt_s)) / SECONDS_PER_HOUR
+        missing_Ah = counted_Ah[last] - counted_Ah[0] - flowed_Ah
+        current_A[first : last + 1] = missing_Ah * SECONDS_PER_HOUR / (time_s[last] - time_s[first - 1])
+        flowed_Ah, since = flowed_Ah + missing_Ah, last
+    return current_A
 
 
 def joined(campaign: Campaign, first: Path) -> CellLog:

@@ -13,6 +13,8 @@ from packhorse.lab.score.words import Truth
 from packhorse.pack.words import Array
 
 STILL_A = 0.02
+JUMP_Ah = 0.1
+"""A counter that falls from more than this to exactly zero was set back."""
 NEAR_K = 2.5
 """A capacity of another temperature than this near is not that of the log."""
 
@@ -30,11 +32,18 @@ def truth(campaign: Campaign, path: Path) -> Truth:
 
 
 def counted_Ah(columns: Columns, path: Path) -> Array:
-    """The tester's counter, positive for charge, from the start of its test (where the cell was full)."""
+    """The tester's counter, positive for charge, from the start of its test (where the cell was full).
+
+    Some tests set it back to zero on the way; from there on it says nothing and is NaN.
+    """
     if columns.counter_Ah is None:
         raise ReadError(f"{path}: the campaign names no counter; add columns.counter_Ah")
     sign = 1.0 if columns.positive == "charge" else -1.0
-    return sign * column(path, columns.counter_Ah)
+    counter_Ah = sign * column(path, columns.counter_Ah)
+    back = np.flatnonzero((np.abs(counter_Ah[:-1]) > JUMP_Ah) & (counter_Ah[1:] == 0.0))
+    if back.size:
+        counter_Ah[back[0] + 1 :] = np.nan
+    return counter_Ah
 
 
 def tester_charge(campaign: Campaign, recipe: TesterCharge, path: Path) -> Truth:
