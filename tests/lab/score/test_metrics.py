@@ -96,6 +96,13 @@ def test_pooling_pieces_is_the_same_as_judging_the_whole(values: list[float], cu
     assert both.largest == whole.largest
 
 
+def test_pooling_keeps_the_two_errors_apart() -> None:
+    error = np.array([0.5, 0.5, 0.1, 0.1, 0.1])
+    both = metrics.pooled([metrics.measure(TIME_S, error, np.full(5, 0.1), 600.0)] * 2)
+    assert both.rmse == pytest.approx(0.1)
+    assert both.rmse_all == pytest.approx(np.sqrt((2 * 0.25 + 3 * 0.01) / 5))
+
+
 def test_thinning_keeps_the_largest_error() -> None:
     error = np.zeros(10_000)
     error[7777] = -0.2

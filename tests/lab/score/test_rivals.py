@@ -7,7 +7,14 @@ import pytest
 import stand_in
 
 from packhorse.io.cell_logs import CellLog
-from packhorse.lab.score.rivals import coulomb_counting, textbook_filter
+from packhorse.lab.score.rivals import (
+    CURRENT_SIGMA_C,
+    RC_SIGMA_V,
+    START_SIGMA,
+    VOLT_SIGMA_V,
+    coulomb_counting,
+    textbook_filter,
+)
 from packhorse.lab.score.words import Training
 from packhorse.pack.compile import compile_cell
 from packhorse.pack.description import CellFile
@@ -69,6 +76,38 @@ def test_the_filter_goes_on_through_what_is_not_heard() -> None:
     holes.cell_degC[100:200] = np.nan
     told = textbook_filter(cell_file())(holes, 0.9)
     assert np.max(np.abs(told.soc - soc)) < 3e-3
+
+
+def by_matrices(cell_file: CellFile, log: CellLog, start: float) -> tuple[np.ndarray, np.ndarray]:
+    """The filter once more, in matrices and plain NumPy, for one temperature; SOC and its sigma."""
+    cell = compile_cell(cell_file)
+    grid = np.linspace(0.0, 1.0, cell.nodes.shape[1])
+    _, r0, r1, r2 = cell.nodes[13, 100]
+    x, p = np.array([start, 0.0, 0.0]), np.diag([START_SIGMA**2, 1e-6, 1e-6])
+    found = []
+    for k in range(log.time_s.size):
+        dt_s = 0.0 if k == 0 else log.time_s[k] - log.time_s[k - 1]
+        f = np.diag([1.0, math.exp(-dt_s / 5.0), math.exp(-dt_s / 80.0)])
+        push = np.array([-dt_s / 3600.0 / cell.capacity_Ah, (1.0 - f[1, 1]) * r1, (1.0 - f[2, 2]) * r2])
+        x = f @ x + push * log.current_A[k]
+        drift = CURRENT_SIGMA_C * dt_s / 3600.0
+        p = f @ p @ f.T + np.diag([drift**2, RC_SIGMA_V**2 * dt_s, RC_SIGMA_V**2 * dt_s])
+        i = min(int(x[0] * 200.0), 199)
+        h = np.array([200.0 * (cell.nodes[13, i + 1, 0] - cell.nodes[13, i, 0]), -1.0, -1.0])
+        expected_V = np.interp(x[0], grid, cell.nodes[13, :, 0]) - x[1] - x[2] - r0 * log.current_A[k]
+        gain = p @ h / (h @ p @ h + VOLT_SIGMA_V**2)
+        x = x + gain * (log.cell_V[k] - expected_V)
+        p = (np.eye(3) - np.outer(gain, h)) @ p
+        found.append((x[0], math.sqrt(p[0, 0])))
+    return tuple(np.array(found).T)  # type: ignore[return-value]
+
+
+def test_the_filter_is_the_textbooks_written_in_matrices() -> None:
+    log, _ = drive(cell_file(), 0.9, 800)
+    told = textbook_filter(cell_file())(log, 0.7)
+    soc, sigma = by_matrices(cell_file(), log, 0.7)
+    np.testing.assert_allclose(told.soc, soc, atol=1e-6)
+    np.testing.assert_allclose(told.soc_sigma, sigma, rtol=1e-4)
 
 
 def test_an_offset_pulls_the_counter_away_and_the_filter_less() -> None:

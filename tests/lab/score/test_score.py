@@ -153,6 +153,28 @@ def test_what_cannot_be_identified_or_estimated_is_said_and_the_rest_goes_on(lab
     assert "no file of that name" in run(laboratory).skipped[0]
 
 
+def test_an_offset_that_is_found_is_said_with_its_error(laboratory: tuple[Path, str]) -> None:
+    """Always told +C/50 (0.06 A): right in one variant of P2, worst where -0.1998 A was put in: 0.2598 A of 3 Ah."""
+
+    def build(cell: CellFile) -> Estimator:
+        inner = rivals.textbook_filter(cell)
+
+        def estimate(log: CellLog, initial_soc: float | None) -> Estimated:
+            return inner(log, initial_soc)._replace(current_offset_A=np.full(log.time_s.size, 0.06))
+
+        return estimate
+
+    scores = run(laboratory, build)
+    variants = {one.variant: one.measures.offset_error_A for one in scores.runs if one.estimator == "packhorse"}
+    assert variants["P2 +C/50"] == pytest.approx(0.0, abs=1e-12)
+    assert variants["P2 -C/50"] == pytest.approx(0.12)
+    ours = next(row for row in scores.rows if (row.estimator, row.case) == ("packhorse", "P2"))
+    assert ours.offset_error_C == pytest.approx((0.06 + 0.0666 * 3.0) / 3.0)
+    assert page.offsets(scores)[0][2:] == ["warm", "C/12", "**no**"]
+    good = scores._replace(rows=[ours._replace(offset_error_C=1.0 / 250.0)])
+    assert page.offsets(good)[0][3:] == ["C/250", "yes"]
+
+
 def test_missing_families_are_named(tmp_path: Path) -> None:
     scores = score.run(tmp_path, stand_in.identify, rivals.textbook_filter)
     assert len(scores.skipped) == 4

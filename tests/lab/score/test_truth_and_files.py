@@ -116,10 +116,10 @@ SCRIPTS = SMALL.replace(
 
 
 def three_scripts(folder: Path, stem: str, efficiency: float, efficiency_25: float) -> None:
-    """A cell of 2 Ah is driven down to 0.1 Ah with 1 Ah charged on the way, emptied, and filled with 2 Ah net."""
-    out_1 = 1.9 + efficiency * 1.0
+    """A cell of 2 Ah is driven down to 0.1 Ah with 1 Ah charged on the way, emptied with some dither, and filled."""
+    out_1, out_2 = 1.9 + efficiency * 1.0, 0.1 + efficiency_25 * 0.5
     write(folder, f"{stem}_s1.parquet", **{"in": [0.0, 0.5, 1.0], "out": [0.0, 0.95 + 0.5 * efficiency, out_1]})
-    write(folder, f"{stem}_s2.parquet", **{"in": [0.0, 0.0], "out": [0.0, 0.1]})
+    write(folder, f"{stem}_s2.parquet", **{"in": [0.0, 0.5], "out": [0.0, out_2]})
     write(folder, f"{stem}_s3.parquet", **{"in": [0.0, 2.0 / efficiency_25], "out": [0.0, 0.0]})
 
 

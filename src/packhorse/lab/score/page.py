@@ -28,6 +28,12 @@ IN_DOCS = ("P1", "P4")
 MOST_POINTS = 15.0
 OFFSET_C = 1.0 / 200.0
 """The offset is to be found to C/200 within one cycle."""
+WEIGHTED = 0.015
+"""The weighted error is to be at most this."""
+CAPACITY_RMSE, CAPACITY_LARGEST = 0.015, 0.03
+"""Capacity from ordinary use is to be known as well as this."""
+WEIGHTED_HEAD = ("family", "estimator", "weighted error", "at most 1.5", "parts")
+CAPACITY_HEAD = ("cell", "logs", "RMSE %", "max %", "at most 1.5, max 3", "90 % covers", "its width %", "note")
 INTRODUCTION = """# How well the battery is known
 
 What `packhorse score` measured on cells of other laboratories: SOC against the tester's count, with and without
@@ -166,7 +172,7 @@ def weighted_rows(scores: Scores) -> list[list[str]]:
     lines = []
     for one in scores.weighted:
         parts = ", ".join(f"{part.name} {points(part.rmse)} (weight {part.weight:g})" for part in one.parts)
-        lines.append([one.family, one.estimator, points(one.error), parts])
+        lines.append([one.family, one.estimator, points(one.error), yes(one.error <= WEIGHTED), parts])
     return lines
 
 
@@ -177,6 +183,7 @@ def capacity_line(row: CapacityRow) -> list[str]:
         str(row.logs),
         points(row.rmse),
         points(row.largest),
+        yes(row.rmse <= CAPACITY_RMSE and row.largest <= CAPACITY_LARGEST),
         share(row.covered),
         points(row.width),
         row.note,
@@ -233,11 +240,10 @@ def body(scores: Scores, pictures: dict[str, str]) -> str:
     parts.append(table(("family", "covers", "mean width", "88 to 95 %"), covers))
     parts += [f"![{said}]({IMAGES}/{name})" for name, said in pictures.items() if name.startswith("coverage")]
     parts += ["## Weighted error", BENCHMARK]
-    parts.append(table(("family", "estimator", "weighted error", "parts"), weighted_rows(scores)))
+    parts.append(table(WEIGHTED_HEAD, weighted_rows(scores)))
     if scores.capacity:
         parts.append("## Capacity from ordinary use")
-        head = ("cell", "logs", "RMSE %", "max %", "90 % covers", "its width %", "note")
-        parts.append(table(head, [capacity_line(row) for row in scores.capacity]))
+        parts.append(table(CAPACITY_HEAD, [capacity_line(row) for row in scores.capacity]))
     if scores.skipped:
         parts.append("## Not run")
         parts.append("\n".join(f"- {reason}" for reason in scores.skipped))
@@ -315,7 +321,7 @@ td,th{border-bottom:1px solid #e2e8f0;padding:.25rem .6rem;text-align:left;white
 def report(scores: Scores) -> str:
     """The whole run as one HTML page that opens offline."""
     drawn = drawings(scores, DRAWN)
-    parts = [f"<h1>Packhorse score</h1><p>{html.escape(' '.join(METHOD.split()))}</p>"]
+    parts = [f"<h1>Packhorse score</h1><p>{html.escape(' '.join(METHOD.replace(chr(96), '').split()))}</p>"]
     for family, split in splits(scores):
         parts.append(f"<h2>{html.escape(f'{family}: {split}')}</h2><p>{html.escape(scores.truths.get(family, ''))}</p>")
         parts.append(html_table(HEAD, lines(scores, family, split)))
@@ -328,11 +334,10 @@ def report(scores: Scores) -> str:
     if "coverage.svg" in drawn:
         parts.append(f"<h2>Do the intervals hold?</h2><figure>{drawn['coverage.svg'][1]}</figure>")
     parts.append(f"<h2>Weighted error</h2><p>{html.escape(' '.join(BENCHMARK.split()))}</p>")
-    parts.append(html_table(("family", "estimator", "weighted error", "parts"), weighted_rows(scores)))
+    parts.append(html_table(WEIGHTED_HEAD, weighted_rows(scores)))
     if scores.capacity:
-        head = ("cell", "logs", "RMSE %", "max %", "90 % covers", "its width %", "note")
         parts.append("<h2>Capacity from ordinary use</h2>")
-        parts.append(html_table(head, [capacity_line(row) for row in scores.capacity]))
+        parts.append(html_table(CAPACITY_HEAD, [capacity_line(row) for row in scores.capacity]))
     if scores.skipped:
         items = "".join(f"<li>{html.escape(reason)}</li>" for reason in scores.skipped)
         parts.append(f"<h2>Not run</h2><ul>{items}</ul>")
