@@ -13,8 +13,8 @@ from packhorse.lab.identify.describe import Errors, chemistry_of, describe
 from packhorse.lab.identify.errors import left_out, measure
 from packhorse.lab.identify.settled import known_of, start_of, typical_ohm
 from packhorse.lab.identify.slow import slow_tests
-from packhorse.lab.identify.solve import Known, Piece, Sums, bounds, counted, prior, solution, sums
-from packhorse.lab.identify.training import Training, clusters, nearest, thinned
+from packhorse.lab.identify.solve import Known, Piece, Sums, bounds, counted, prior, solution, start_shift, sums
+from packhorse.lab.identify.training import Training, clusters, nearest, split, thinned
 from packhorse.pack.description import CellFile
 from packhorse.pack.words import Array
 
@@ -23,6 +23,7 @@ WEIGHT = {"ocv": 0.1, "pulse": 0.03, "capacity": 0.03, "drive": 1.0}
 TAU1_S, TAU2_S = (3.0, 6.0, 12.0, 25.0), (60.0, 120.0, 250.0, 500.0)
 RATES = {"lfp": (15.0, 40.0, 100.0), "nmc": (15.0, 50.0), "nca": (15.0, 50.0)}
 SPEAKING = 2
+ANCHORINGS, MOST_SHIFT = 2, 0.1
 ACTIVATION_K = (2500.0, 4000.0, 5500.0)
 
 
@@ -54,11 +55,16 @@ def identify(training: Training, name: str, say: Callable[[str, float], None] = 
     known = known_of(slow, clusters(everything))
     chemistry = training.chemistry or chemistry_of(known.ocv_V[int(np.argmin(np.abs(known.centres - 25.0)))])
     limits_V = (min(float(log.cell_V.min()) for log in logs["ocv"]), max(float(log.cell_V.max()) for log in logs["ocv"]))
-    pieces = [piece_of(known, log, WEIGHT[kind], limits_V[1]) for kind in WEIGHT for log in logs[kind]]
+    whole = [(log, WEIGHT[kind]) for kind in WEIGHT for log in logs[kind]]
+    pieces = [piece_of(known, part, weight, limits_V[1]) for log, weight in whole for part in split(log)]
     shape = best_shape(known, speaking(known, pieces), RATES[chemistry], say)
     say("circuit", 0.6)
     matrix, right, each = problem(known, shape, pieces)
     unknowns = solution(matrix, right, bounds(known.centres.size))
+    for _ in range(ANCHORINGS):
+        pieces = [anchored(known, shape, piece, unknowns) for piece in pieces]
+        matrix, right, each = problem(known, shape, pieces)
+        unknowns = solution(matrix, right, bounds(known.centres.size))
     say("model error", 0.8)
     left = list(left_out(known, shape, pieces, each, matrix, right))
     errors = measure(known, shape, left, lambda piece: drop_V(known, shape, piece, unknowns))
@@ -71,6 +77,14 @@ def piece_of(known: Known, log: CellLog, weight: float, max_V: float) -> Piece:
     """A log with its SOC counted from where it starts."""
     start, hysteresis, guessed = start_of(known, log, max_V)
     return Piece(log, counted(known, log, start), weight, guessed, hysteresis)
+
+
+def anchored(known: Known, shape: Shape, piece: Piece, unknowns: Array) -> Piece:
+    """A piece whose start was a guess, moved to where the solution sees it."""
+    if not piece.guessed:
+        return piece
+    shift = float(np.clip(start_shift(known, shape, piece, unknowns), -MOST_SHIFT, MOST_SHIFT))
+    return piece._replace(soc=piece.soc + shift)
 
 
 def speaking(known: Known, pieces: list[Piece]) -> list[Piece]:

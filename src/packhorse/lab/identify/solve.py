@@ -48,7 +48,7 @@ class Piece(NamedTuple):
     log: CellLog
     soc: Array
     weight: float
-    free_start: bool
+    guessed: bool
     start_h: float
 
 
@@ -115,7 +115,7 @@ def sums(known: Known, shape: Shape, piece: Piece) -> Sums:
                 part = scale * (left.T @ other)
                 matrix[at, b * BLOCK : (b + 1) * BLOCK] = part
                 matrix[b * BLOCK : (b + 1) * BLOCK, at] = part.T
-    prior = START_PRIOR if not piece.free_start else 50 * START_PRIOR
+    prior = START_PRIOR if not piece.guessed else 50 * START_PRIOR
     own = scale * float(slope @ slope) + 1.0 / prior**2
     pull = scale * float(slope @ rest_V)
     return Sums(matrix - np.outer(lever, lever) / own, right - lever * (pull / own))
@@ -127,7 +127,7 @@ def start_shift(known: Known, shape: Shape, piece: Piece, x: Array) -> float:
     left_V = residual(known, shape, piece, x)
     ahead = ocv_at(known, piece.soc + 0.005, piece.log.cell_degC)
     slope = (ahead - ocv_at(known, piece.soc - 0.005, piece.log.cell_degC)) / 0.01
-    prior = START_PRIOR if not piece.free_start else 50 * START_PRIOR
+    prior = START_PRIOR if not piece.guessed else 50 * START_PRIOR
     return float(scale * (slope @ left_V) / (scale * (slope @ slope) + 1.0 / prior**2))
 
 

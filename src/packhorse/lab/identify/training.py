@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from packhorse.io.cell_logs import CellLog
 from packhorse.pack.words import DEGC_STEP, Array
@@ -17,6 +19,10 @@ ROOM_DEGC = 25.0
 """Assumed where a log holds no temperature."""
 HEARD_S = 120.0
 """A longer gap between two rows is a gap in the log: nothing is said of the current in it."""
+STRAIGHT_V, STRAIGHT_ROWS = 2e-6, 60
+"""No cell's voltage is a straight line to this over so many rows: such rows were drawn over a hole in the log."""
+FEWEST_ROWS = 30
+"""A piece between two gaps with fewer rows says nothing."""
 
 
 class Training(NamedTuple):
@@ -63,7 +69,7 @@ def thinned(log: CellLog) -> CellLog:
 
     The current of a row kept is the mean since the row before, so that no charge is lost.
     """
-    heard = np.isfinite(log.current_A) & np.isfinite(log.cell_V) & np.isfinite(log.time_s)
+    heard = np.isfinite(log.current_A) & np.isfinite(log.cell_V) & np.isfinite(log.time_s) & ~drawn(log.cell_V)
     t, i, v = log.time_s[heard], log.current_A[heard], log.cell_V[heard]
     degC = np.where(np.isfinite(log.cell_degC), log.cell_degC, typical_degC(log))[heard]
     slot = np.floor((t - t[0]) / THIN_S + 1e-6)
@@ -74,6 +80,25 @@ def thinned(log: CellLog) -> CellLog:
     span = np.diff(spent[last], prepend=0.0)
     mean_A = np.where(span > 0.0, np.diff(moved[last], prepend=0.0) / np.maximum(span, 1e-9), i[last])
     return CellLog(log.name, t[last], mean_A, v[last], degC[last])
+
+
+def drawn(cell_V: Array) -> NDArray[np.bool_]:
+    """Rows that somebody drew over a hole: a long straight line that is not level. Their current is drawn as well."""
+    straight = np.abs(np.diff(cell_V, 2)) < STRAIGHT_V
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], straight, [False]]).astype(np.int8)))
+    hole = np.zeros(cell_V.size, dtype=bool)
+    for first, last in zip(edges[::2], edges[1::2], strict=True):
+        if last - first >= STRAIGHT_ROWS and abs(cell_V[last + 1] - cell_V[first]) > STRAIGHT_V * STRAIGHT_ROWS / 6:
+            hole[first + 1 : last + 1] = True
+    return hole
+
+
+def split(log: CellLog) -> list[CellLog]:
+    """The log in pieces between its gaps: what flowed in a gap is not known, so each piece has a start of its own."""
+    cuts = np.flatnonzero(np.diff(log.time_s) > HEARD_S) + 1
+    ends = [0, *cuts.tolist(), log.time_s.size]
+    parts = [CellLog(log.name, *(column[a:b] for column in log[1:])) for a, b in pairwise(ends)]
+    return [part for part in parts if part.time_s.size >= FEWEST_ROWS]
 
 
 def steps_s(log: CellLog) -> Array:
