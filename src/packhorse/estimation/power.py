@@ -29,6 +29,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from packhorse.cell import physics
 from packhorse.cell.table import CAPACITY, DEGC_LAST, R0, R1, R2, SOC_LAST, SOC_SCALE, TAU1, TAU2
@@ -49,14 +50,21 @@ ABSURD_V = 1000.0
 STEPS = 10
 """Trials of a current in the search for the largest."""
 
-AMPERE_SECONDS, RESISTANCE, DOUBT, WARMER, KEEP1, LATE1, KEEP2, LATE2, READY_ROWS = range(9)
-"""Rows of what is made ready of each cell: As from empty to full, factor, SOC, weight of the warmer row of the table,
-and of each RC pair: what is left of its voltage, and the weight of the start in its mean resistance."""
-OCV_END, R0_END, R1_END, R2_END, HYSTERESIS_END, SOC_END, NODE_SHARE, ROOM_V, LOWEST_V, END_ROWS = range(10)
-"""Rows at the end of a horizon: V, ohm, ohm, ohm, V, SOC, weight of the next node, V, V."""
+SOC, DOUBT, RC1_V, RC2_V, TURNED, RESISTANCE, SOC_PER_AS, DEGC, WARMER, KEEP1, LATE1, KEEP2, LATE2, READY_ROWS = range(
+    14
+)
+"""Rows of what is made ready of each cell: SOC, its doubt, V, V, hysteresis state, factor, 1/As, degC, weight of the
+warmer row of the table, and of each RC pair what is left of its voltage and the weight of its first resistance."""
+OCV_END, R0_END, R1_END, R2_END, HYSTERESIS_END, PASSED, SOC_END, NODE, NODE_SHARE, ROOM_V, LOWEST_V, END_ROWS = range(
+    12
+)
+"""Rows at the end of a horizon: V, ohm, ohm, ohm, V, SOC that has flowed, SOC left, node below it and weight of the
+next, V, V."""
 ONE, TWO, THREE, FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
 ROW = np.uint64(4 * SOC_NODES)
 """From one temperature to the next in the flat table."""
+
+Places = NDArray[np.uint64]
 
 
 class Cells(NamedTuple):
@@ -84,6 +92,16 @@ class Window(NamedTuple):
     z: float
 
 
+class Ask(NamedTuple):
+    """What is asked of a cell: which direction, down or up to which voltage, and for how long."""
+
+    sign: float  # 1 discharge, -1 charge
+    limit_V: float
+    horizon_s: float
+    from_start: float  # 1 where the voltage must hold from the first instant, 0 where at the end only
+    hysteresis_rate: float
+
+
 @part
 def string_power(
     cell: Cell, table: Array, cells: Cells, window: Window, current_A: Array, power_W: Array
@@ -95,22 +113,23 @@ def string_power(
     """
     series = cells.soc.shape[0]
     ready, end = np.empty((READY_ROWS, series)), np.empty((END_ROWS, series))
-    row, node = np.empty(series, np.uint64), np.empty(series, np.uint64)
+    row = np.empty(series, np.uint64)
     nodes, soc_nodes = cell.nodes.reshape(-1), cell.soc_nodes.reshape(-1)
     make_ready(cell, table, cells, window.z, ready, row)
     rating_A, charge_As = narrowest(cell, cells, window, ready, row)
-    rest_V = resting_V(nodes, soc_nodes, cells, ready, row, node, end)
+    rest_V = resting_V(nodes, soc_nodes, cells, ready, row, end)
     allowed_A = np.full(2, math.inf)
     for n in range(len(HORIZONS_S)):
-        horizon_s = HORIZONS_S[n]
+        horizon_s, from_start = HORIZONS_S[n], 1.0 if n == 0 else 0.0
         watch_pairs(table, horizon_s, ready)
         for direction in range(2):
+            sign = 1.0 if direction == DISCHARGE else -1.0
+            limit_V = cell.min_V + window.margin_V if direction == DISCHARGE else cell.max_V - window.margin_V
+            ask = Ask(sign, limit_V, horizon_s, from_start, cell.hysteresis_rate)
             rated_A = rating_A[direction] + PEAK_SHARE[n] * (rating_A[2 + direction] - rating_A[direction])
             highest_A = least(least(allowed_A[direction], rated_A), charge_As[direction] / horizon_s)
-            allowed_A[direction], lowest_V = largest(
-                cell, table, cells, window, direction, n, highest_A, (nodes, soc_nodes, ready, row, node, end)
-            )
-            volts = lowest_V if direction == DISCHARGE else rest_V
+            allowed_A[direction] = largest(cell, table, nodes, soc_nodes, ready, row, end, ask, highest_A)
+            volts = lowest_V(end) if direction == DISCHARGE else rest_V
             current_A[direction, n] = allowed_A[direction]
             power_W[direction, n] = allowed_A[direction] * volts if allowed_A[direction] > 0.0 and volts > 0.0 else 0.0
     return in_series(table, cells)
@@ -124,20 +143,24 @@ def least(x: float, y: float) -> float:
 
 
 @kernel
-def make_ready(cell: Cell, table: Array, cells: Cells, z: float, ready: Array, row: Array) -> None:
+def make_ready(cell: Cell, table: Array, cells: Cells, z: float, ready: Array, row: Places) -> None:
     """What of each cell is the same for all horizons and currents."""
-    ampere_seconds, resistance, doubt, warmer = ready[AMPERE_SECONDS], ready[RESISTANCE], ready[DOUBT], ready[WARMER]
-    share = table[CAPACITY]
     for k in range(row.shape[0]):
-        ampere_seconds[k] = physics.SECONDS_PER_HOUR * cell.capacity_Ah * share[k] * cells.capacity_factor[k]
-        resistance[k] = cells.resistance_factor[k] + z * cells.resistance_sigma[k]
-        doubt[k] = z * cells.soc_sigma[k]
+        ready[SOC, k] = cells.soc[k]
+        ready[DOUBT, k] = z * cells.soc_sigma[k]
+        ready[RC1_V, k] = cells.rc1_V[k]
+        ready[RC2_V, k] = cells.rc2_V[k]
+        ready[TURNED, k] = cells.hysteresis[k]
+        ready[RESISTANCE, k] = cells.resistance_factor[k] + z * cells.resistance_sigma[k]
+        capacity_Ah = cells.capacity_factor[k] * table[CAPACITY, k] * cell.capacity_Ah
+        ready[SOC_PER_AS, k] = 1.0 / (physics.SECONDS_PER_HOUR * capacity_Ah)
+        ready[DEGC, k] = cells.degC[k]
         b = (cells.degC[k] - DEGC_FIRST) * (1.0 / DEGC_STEP)
         b = b if b > 0.0 else 0.0
         b = b if b < DEGC_LAST else DEGC_LAST
-        j = np.uint64(b)
-        row[k] = j * ROW
-        warmer[k] = b - j
+        below = np.floor(b)
+        row[k] = ROW * np.uint64(np.int64(below))
+        ready[WARMER, k] = b - below
 
 
 @kernel
@@ -147,24 +170,22 @@ def watch_pairs(table: Array, horizon_s: float, ready: Array) -> None:
     A pair whose resistance goes from a to b in a straight line is charged at constant current to
     (1 - keep) b + late (a - b), with keep = exp(-t / tau) and late = tau (1 - keep) / t - keep.
     """
-    tau1, tau2 = table[TAU1], table[TAU2]
-    keep1, late1, keep2, late2 = ready[KEEP1], ready[LATE1], ready[KEEP2], ready[LATE2]
-    for k in range(tau1.shape[0]):
-        keep1[k] = physics.decay(horizon_s / tau1[k])
-        late1[k] = tau1[k] * (1.0 - keep1[k]) / horizon_s - keep1[k]
-        keep2[k] = physics.decay(horizon_s / tau2[k])
-        late2[k] = tau2[k] * (1.0 - keep2[k]) / horizon_s - keep2[k]
+    for k in range(table.shape[1]):
+        keep1, keep2 = physics.decay(horizon_s / table[TAU1, k]), physics.decay(horizon_s / table[TAU2, k])
+        ready[KEEP1, k], ready[KEEP2, k] = keep1, keep2
+        ready[LATE1, k] = table[TAU1, k] * (1.0 / horizon_s) * (1.0 - keep1) - keep1
+        ready[LATE2, k] = table[TAU2, k] * (1.0 / horizon_s) * (1.0 - keep2) - keep2
 
 
 @part
-def narrowest(cell: Cell, cells: Cells, window: Window, ready: Array, row: Array) -> tuple[Array, Array]:
+def narrowest(cell: Cell, cells: Cells, window: Window, ready: Array, row: Places) -> tuple[Array, Array]:
     """The smallest ratings of all cells [A], steady and ten seconds, and the least charge [As] to give and to take."""
     ratings = cell.degC_nodes
     rating_A, charge_As = np.full(4, math.inf), np.full(2, math.inf)
     for k in range(cells.soc.shape[0]):
         j, g = row[k] // ROW, ready[WARMER, k]
         believable = known(cells.degC[k]) and known(cells.soc[k]) and ready[RESISTANCE, k] > 0.0
-        ampere_seconds = ready[AMPERE_SECONDS, k] if believable else math.nan
+        ampere_seconds = 1.0 / ready[SOC_PER_AS, k] if believable else math.nan
         for c in range(4):
             rated_A = (1.0 - g) * ratings[j, STEADY + c] + g * ratings[j + ONE, STEADY + c]
             rating_A[c] = least(rating_A[c], rated_A)
@@ -177,41 +198,39 @@ def narrowest(cell: Cell, cells: Cells, window: Window, ready: Array, row: Array
 
 
 @kernel
-def look_up_end(nodes: Array, soc_nodes: Array, ready: Array, row: Array, node: Array, end: Array) -> None:
+def look_up_end(nodes: Array, soc_nodes: Array, ready: Array, row: Places, end: Array) -> None:
     """OCV, R0, R1, R2 and hysteresis of every cell at the SOC in `end`, with the bits of `physics.parameters`.
 
     The tables come flat and are read through unsigned places: a third of the time of `table.look_up`.
     """
-    soc, share, warmer = end[SOC_END], end[NODE_SHARE], ready[WARMER]
-    ocv_V, r0, r1, r2, width_V = end[OCV_END], end[R0_END], end[R1_END], end[R2_END], end[HYSTERESIS_END]
-    for k in range(soc.shape[0]):
-        a = soc[k] * SOC_SCALE
+    for k in range(row.shape[0]):
+        a = end[SOC_END, k] * SOC_SCALE
         a = a if a > 0.0 else 0.0
         a = a if a < SOC_LAST else SOC_LAST
-        i = np.uint64(a)
-        node[k] = i
-        share[k] = a - i
-    for k in range(soc.shape[0]):
-        f, g = share[k], warmer[k]
-        p = row[k] + FOUR * node[k]
+        below = np.floor(a)
+        end[NODE, k] = below
+        end[NODE_SHARE, k] = a - below
+    for k in range(row.shape[0]):
+        f, g, i = end[NODE_SHARE, k], ready[WARMER, k], np.uint64(np.int64(end[NODE, k]))
+        p = row[k] + FOUR * i
         q, s = p + FOUR, p + ROW
         t = s + FOUR
         w00, w01, w10, w11 = (1.0 - f) * (1.0 - g), f * (1.0 - g), (1.0 - f) * g, f * g
-        ocv_V[k] = w00 * nodes[p] + w01 * nodes[q] + w10 * nodes[s] + w11 * nodes[t]
-        r0[k] = w00 * nodes[p + ONE] + w01 * nodes[q + ONE] + w10 * nodes[s + ONE] + w11 * nodes[t + ONE]
-        r1[k] = w00 * nodes[p + TWO] + w01 * nodes[q + TWO] + w10 * nodes[s + TWO] + w11 * nodes[t + TWO]
-        r2[k] = w00 * nodes[p + THREE] + w01 * nodes[q + THREE] + w10 * nodes[s + THREE] + w11 * nodes[t + THREE]
-        width_V[k] = (1.0 - f) * soc_nodes[TWO * node[k]] + f * soc_nodes[TWO * node[k] + TWO]
+        end[OCV_END, k] = w00 * nodes[p] + w01 * nodes[q] + w10 * nodes[s] + w11 * nodes[t]
+        end[R0_END, k] = w00 * nodes[p + ONE] + w01 * nodes[q + ONE] + w10 * nodes[s + ONE] + w11 * nodes[t + ONE]
+        end[R1_END, k] = w00 * nodes[p + TWO] + w01 * nodes[q + TWO] + w10 * nodes[s + TWO] + w11 * nodes[t + TWO]
+        end[R2_END, k] = (
+            w00 * nodes[p + THREE] + w01 * nodes[q + THREE] + w10 * nodes[s + THREE] + w11 * nodes[t + THREE]
+        )
+        end[HYSTERESIS_END, k] = (1.0 - f) * soc_nodes[TWO * i] + f * soc_nodes[TWO * i + TWO]
 
 
 @part
-def resting_V(
-    nodes: Array, soc_nodes: Array, cells: Cells, ready: Array, row: Array, node: Array, end: Array
-) -> float:
+def resting_V(nodes: Array, soc_nodes: Array, cells: Cells, ready: Array, row: Places, end: Array) -> float:
     """Voltage of the string below which no charging current can leave it, with doubt: what its cells rest at."""
     for k in range(row.shape[0]):
         end[SOC_END, k] = cells.soc[k] - ready[DOUBT, k]
-    look_up_end(nodes, soc_nodes, ready, row, node, end)
+    look_up_end(nodes, soc_nodes, ready, row, end)
     total_V = 0.0
     for k in range(row.shape[0]):
         lag_V = (cells.rc1_V[k] if cells.rc1_V[k] > 0.0 else 0.0) + (cells.rc2_V[k] if cells.rc2_V[k] > 0.0 else 0.0)
@@ -220,8 +239,8 @@ def resting_V(
 
 
 @part
-def voltage(
-    sign: float,
+def room_and_lowest(
+    ask: Ask,
     current_A: float,
     passed: float,
     doubt: float,
@@ -230,16 +249,16 @@ def voltage(
     pairs: tuple[float, float, float, float],
     was: tuple[float, float, float],
     resistance: float,
-    rate: float,
 ) -> tuple[float, float]:
-    """Voltage of a cell at the end of a horizon, and the worst (in the direction of the current) on the way to it.
+    """Room of a cell's voltage to its limit, and its worst voltage on the way (the lowest when discharging).
 
-    `sign` is 1 for discharge and -1 for charge, `current_A` its size, `passed` the SOC that flows, `at_start` R0, R1
-    and R2 at the SOC believed, `at_end` OCV, the same and the hysteresis at the SOC of the end.
+    `current_A` is the size of the current, `passed` the SOC that it moves, `at_start` R0, R1 and R2 at the SOC
+    believed, `at_end` OCV, the same and the hysteresis at the SOC of the end, `was` the voltages of the RC pairs and
+    the hysteresis state. What cannot be computed leaves no room.
     """
     ocv_V, r0, r1, r2, width_V = at_end
     keep1, late1, keep2, late2 = pairs
-    rc1_V, rc2_V, h = sign * was[0], sign * was[1], was[2]
+    rc1_V, rc2_V, h = ask.sign * was[0], ask.sign * was[1], was[2]
     flown = passed / (passed + doubt) if passed + doubt > 0.0 else 1.0
     fall0, fall1, fall2 = at_start[0] - r0, at_start[1] - r1, at_start[2] - r2
     # of a resistance that falls on the way, only the part that current earns counts, not the part that doubt earns
@@ -249,155 +268,106 @@ def voltage(
     driven_A = resistance * current_A
     end1_V = keep1 * rc1_V + driven_A * ((1.0 - keep1) * r1 + late1 * flown * fall1)
     end2_V = keep2 * rc2_V + driven_A * ((1.0 - keep2) * r2 + late2 * flown * fall2)
-    held = physics.decay(rate * passed)
-    turned = held * h - (1.0 - held) * sign
-    calm_V = ocv_V + width_V * turned - sign * driven_A * r0
+    held = physics.decay(ask.hysteresis_rate * passed)
+    turned = held * h - (1.0 - held) * ask.sign
+    calm_V = ocv_V + width_V * turned - ask.sign * driven_A * r0
     worst1_V = end1_V if end1_V > rc1_V else rc1_V
     worst2_V = end2_V if end2_V > rc2_V else rc2_V
-    return calm_V - sign * (end1_V + end2_V), calm_V - sign * (worst1_V + worst2_V)
+    worst_V = calm_V - ask.sign * (worst1_V + worst2_V)
+    end_V = calm_V - ask.sign * (end1_V + end2_V)
+    room_V = ask.sign * ((worst_V if ask.from_start > 0.0 else end_V) - ask.limit_V)
+    return room_V if -ABSURD_V < room_V < ABSURD_V else -ABSURD_V, worst_V
 
 
 @kernel
 def try_current(
-    cell: Cell,
-    table: Array,
-    cells: Cells,
-    sign: float,
-    limit_V: float,
-    horizon_s: float,
-    from_start: bool,
-    current_A: float,
-    scratch: tuple[Array, Array, Array, Array, Array, Array],
+    nodes: Array, soc_nodes: Array, table: Array, ready: Array, row: Places, end: Array, ask: Ask, current_A: float
 ) -> int:
-    """Room to the limit and lowest voltage of every cell at a current, into `end`; how many cells object."""
-    nodes, soc_nodes, ready, row, node, end = scratch
-    ampere_seconds, resistance, doubt = ready[AMPERE_SECONDS], ready[RESISTANCE], ready[DOUBT]
-    keep1, late1, keep2, late2 = ready[KEEP1], ready[LATE1], ready[KEEP2], ready[LATE2]
-    r0_start, r1_start, r2_start = table[R0], table[R1], table[R2]
-    soc, room_V, lowest_V = end[SOC_END], end[ROOM_V], end[LOWEST_V]
-    ocv_V, r0, r1, r2, width_V = end[OCV_END], end[R0_END], end[R1_END], end[R2_END], end[HYSTERESIS_END]
+    """Room and lowest voltage of every cell at a current, into `end`; how many cells object."""
     for k in range(row.shape[0]):
-        soc[k] = cells.soc[k] - sign * (doubt[k] + current_A * horizon_s / ampere_seconds[k])
-    look_up_end(nodes, soc_nodes, ready, row, node, end)
+        end[PASSED, k] = current_A * ask.horizon_s * ready[SOC_PER_AS, k]
+        end[SOC_END, k] = ready[SOC, k] - ask.sign * (ready[DOUBT, k] + end[PASSED, k])
+    look_up_end(nodes, soc_nodes, ready, row, end)
     for k in range(row.shape[0]):
-        end_V, worst_V = voltage(
-            sign,
+        end[ROOM_V, k], end[LOWEST_V, k] = room_and_lowest(
+            ask,
             current_A,
-            current_A * horizon_s / ampere_seconds[k],
-            doubt[k],
-            (r0_start[k], r1_start[k], r2_start[k]),
-            (ocv_V[k], r0[k], r1[k], r2[k], width_V[k]),
-            (keep1[k], late1[k], keep2[k], late2[k]),
-            (cells.rc1_V[k], cells.rc2_V[k], cells.hysteresis[k]),
-            resistance[k],
-            cell.hysteresis_rate,
+            end[PASSED, k],
+            ready[DOUBT, k],
+            (table[R0, k], table[R1, k], table[R2, k]),
+            (end[OCV_END, k], end[R0_END, k], end[R1_END, k], end[R2_END, k], end[HYSTERESIS_END, k]),
+            (ready[KEEP1, k], ready[LATE1, k], ready[KEEP2, k], ready[LATE2, k]),
+            (ready[RC1_V, k], ready[RC2_V, k], ready[TURNED, k]),
+            ready[RESISTANCE, k],
         )
-        lowest_V[k] = worst_V
-        room_V[k] = sign * ((worst_V if from_start else end_V) - limit_V)
     objections = 0
     for k in range(row.shape[0]):
-        objections += 0 if 0.0 <= room_V[k] < ABSURD_V else 1
+        objections += 1 if end[ROOM_V, k] < 0.0 else 0
     return objections
 
 
 @part
-def room_of(
-    cell: Cell,
-    table: Array,
-    cells: Cells,
-    sign: float,
-    limit_V: float,
-    horizon_s: float,
-    from_start: bool,
-    current_A: float,
-    ready: Array,
-    k: int,
-) -> float:
-    """Room to the limit of one cell at a current: `try_current` for it alone, with the same bits."""
-    passed = current_A * horizon_s / ready[AMPERE_SECONDS, k]
-    soc = cells.soc[k] - sign * (ready[DOUBT, k] + passed)
-    ocv_V, _slope, r0, r1, r2 = physics.parameters(cell.nodes, soc, cells.degC[k])
-    end_V, worst_V = voltage(
-        sign,
+def room_of(cell: Cell, table: Array, ready: Array, ask: Ask, current_A: float, k: int) -> float:
+    """Room of one cell at a current: `try_current` for it alone, with the same bits."""
+    passed = current_A * ask.horizon_s * ready[SOC_PER_AS, k]
+    soc = ready[SOC, k] - ask.sign * (ready[DOUBT, k] + passed)
+    ocv_V, _slope, r0, r1, r2 = physics.parameters(cell.nodes, soc, ready[DEGC, k])
+    room_V, _lowest = room_and_lowest(
+        ask,
         current_A,
         passed,
         ready[DOUBT, k],
         (table[R0, k], table[R1, k], table[R2, k]),
         (ocv_V, r0, r1, r2, physics.over_soc(cell.soc_nodes, soc, 0)),
         (ready[KEEP1, k], ready[LATE1, k], ready[KEEP2, k], ready[LATE2, k]),
-        (cells.rc1_V[k], cells.rc2_V[k], cells.hysteresis[k]),
+        (ready[RC1_V, k], ready[RC2_V, k], ready[TURNED, k]),
         ready[RESISTANCE, k],
-        cell.hysteresis_rate,
     )
-    return sign * ((worst_V if from_start else end_V) - limit_V)
+    return room_V
 
 
 @part
 def largest(
     cell: Cell,
     table: Array,
-    cells: Cells,
-    window: Window,
-    direction: int,
-    n: int,
+    nodes: Array,
+    soc_nodes: Array,
+    ready: Array,
+    row: Places,
+    end: Array,
+    ask: Ask,
     highest_A: float,
-    scratch: tuple[Array, Array, Array, Array, Array, Array],
-) -> tuple[float, float]:
-    """The largest current up to `highest_A` to which no cell objects, and the lowest voltage of the string at it.
+) -> float:
+    """The largest current up to `highest_A` to which no cell objects.
 
-    All cells are asked at once; where some object, the worst of them finds its own current and all are asked again.
-    Usually that is once or twice. The more current the less room, so each cell objects at most once.
+    All cells are asked at once; where some object, the worst of them finds its own current and all are asked again,
+    usually once. The more current the less room, so no cell objects twice.
     """
-    sign = 1.0 if direction == DISCHARGE else -1.0
-    limit_V = cell.min_V + window.margin_V if direction == DISCHARGE else cell.max_V - window.margin_V
-    ready, end = scratch[2], scratch[5]
     current_A = highest_A
-    for _ in range(cells.soc.shape[0] + 1):
-        objections = try_current(
-            cell, table, cells, sign, limit_V, HORIZONS_S[n], n == 0, current_A, scratch
-        )
-        if objections == 0 or current_A <= 0.0:
-            break
+    for _ in range(row.shape[0] + 1):
+        if current_A <= 0.0 or try_current(nodes, soc_nodes, table, ready, row, end, ask, current_A) == 0:
+            return current_A
         worst = 0
-        for k in range(cells.soc.shape[0]):
-            worst = worst if end[ROOM_V, k] >= end[ROOM_V, worst] else k
-        current_A = own_current(
-            cell, table, cells, sign, limit_V, HORIZONS_S[n], n == 0, current_A, end[ROOM_V, worst], ready, worst
-        )
-    lowest_V = 0.0
-    if direction == DISCHARGE:
-        for k in range(cells.soc.shape[0]):
-            lowest_V += end[LOWEST_V, k]
-    return current_A, lowest_V
+        for k in range(row.shape[0]):
+            worst = k if end[ROOM_V, k] < end[ROOM_V, worst] else worst
+        current_A = own_current(cell, table, ready, ask, current_A, end[ROOM_V, worst], worst)
+    return 0.0
 
 
 @part
-def own_current(
-    cell: Cell,
-    table: Array,
-    cells: Cells,
-    sign: float,
-    limit_V: float,
-    horizon_s: float,
-    from_start: bool,
-    high_A: float,
-    high_V: float,
-    ready: Array,
-    k: int,
-) -> float:
-    """The largest current of one cell that leaves room, where `high_A` leaves none (`high_V`).
+def own_current(cell: Cell, table: Array, ready: Array, ask: Ask, high_A: float, high_V: float, k: int) -> float:
+    """The largest current of one cell that leaves room, where `high_A` leaves none (`high_V`, negative).
 
     False position with the Illinois rule: Dowell and Jarratt, BIT 11 (1971) 168, doi 10.1007/BF01934364. What comes
     back was tried and leaves room, however far the search came.
     """
-    low_A = 0.0
-    low_V = room_of(cell, table, cells, sign, limit_V, horizon_s, from_start, low_A, ready, k)
-    if not 0.0 <= low_V < ABSURD_V:
+    low_A, side = 0.0, 0
+    low_V = room_of(cell, table, ready, ask, low_A, k)
+    if low_V < 0.0:
         return 0.0
-    side = 0
     for _ in range(STEPS):
         between_A = low_A + (high_A - low_A) * low_V / (low_V - high_V)
-        room_V = room_of(cell, table, cells, sign, limit_V, horizon_s, from_start, between_A, ready, k)
+        room_V = room_of(cell, table, ready, ask, between_A, k)
         if room_V >= 0.0:
             high_V = 0.5 * high_V if side == 1 else high_V
             low_A, low_V, side = between_A, room_V, 1
@@ -405,6 +375,15 @@ def own_current(
             low_V = 0.5 * low_V if side == -1 else low_V
             high_A, high_V, side = between_A, room_V, -1
     return low_A
+
+
+@part
+def lowest_V(end: Array) -> float:
+    """Lowest voltage of the string on the way, at the current that was tried last."""
+    total_V = 0.0
+    for k in range(end.shape[1]):
+        total_V += end[LOWEST_V, k]
+    return total_V
 
 
 @part
