@@ -40,7 +40,15 @@ def pack_power(connected: Array, ohm: Array, string_A: Array, string_W: Array) -
 
 @compiled
 def stepped(
-    cell: Cell, soc: float, rc1_V: float, rc2_V: float, h: float, factors: Array, degC: float, asked: float, watts: float
+    cell: Cell,
+    soc: float,
+    rc1_V: float,
+    rc2_V: float,
+    h: float,
+    factors: Array,
+    degC: float,
+    asked: float,
+    watts: float,
 ) -> Array:
     """Lowest and highest voltage at the end of each horizon since the start, SOC, largest current; step by step.
 
@@ -64,9 +72,7 @@ def stepped(
         hysteresis_V = physics.over_soc(cell.soc_nodes, soc, 0) * h
         if watts != 0.0:
             for _ in range(20):
-                current_A = watts / physics.terminal_V(
-                    ocv_V, hysteresis_V, rc1_V, rc2_V, r0 * factors[1], current_A
-                )
+                current_A = watts / physics.terminal_V(ocv_V, hysteresis_V, rc1_V, rc2_V, r0 * factors[1], current_A)
         v = physics.terminal_V(ocv_V, hysteresis_V, rc1_V, rc2_V, r0 * factors[1], current_A)
         lowest_V, highest_V = min(lowest_V, v), max(highest_V, v)
         most_A = max(most_A, abs(current_A))

@@ -6,16 +6,16 @@ at the cell's temperature. After G. L. Plett, IEEE Trans. Vehicular Technology 5
 doi 10.1109/TVT.2004.832408, with these differences:
 
 - Nothing is linearised. The voltage at the end is that of the cell's tables at the SOC of the end, with hysteresis
-  turned by the charge that flows. RC pairs see their resistance change in a straight line from start to end, which is
+  turned by the charge that flows. RC pairs see their resistance grow in a straight line from start to end, which is
   the safe side where resistance over SOC is convex. The temperature stays as it is (assumed).
 - Doubt counts against us: each cell is taken `z` sigma emptier when discharging and fuller when charging, with a
-  resistance `z` sigma higher. Both at once is more careful than `z` says. A resistance that would be smaller at the
-  doubted SOC earns nothing.
+  resistance `z` sigma higher. Both at once is more careful than `z` says. A resistance that becomes smaller on the way
+  or at the doubted SOC earns nothing.
 - The rating is that for ten seconds up to 10 s and the steady one for 600 s; 30 s lie between in the logarithm of
   time (assumed). Outside the temperatures for charging no charge is allowed.
 - A longer horizon never allows more than a shorter one. That is also how the way to the end is watched: the voltage
-  holds at the start, at 2, 10, 30 and 600 s. Between them an RC pair that still relaxes while the other charges can
-  take it lower by about 4 % of what the faster pair drops.
+  holds at the start and at the end of every horizon. Where one RC pair still relaxes while the other charges, the
+  voltage may be worse in between, at most by the lesser of what the two change; that much is kept back.
 - What is not known allows nothing: one NaN among a cell's numbers stops its string.
 
 Power is the current times the lowest voltage of the horizon: when discharging that at the end (or the start, where the
@@ -50,16 +50,17 @@ ABSURD_V = 1000.0
 STEPS = 10
 """Trials of a current in the search for the largest."""
 
-SOC, DOUBT, RC1_V, RC2_V, TURNED, RESISTANCE, SOC_PER_AS, DEGC, WARMER, KEEP1, LATE1, KEEP2, LATE2, READY_ROWS = range(
-    14
-)
-"""Rows of what is made ready of each cell: SOC, its doubt, V, V, hysteresis state, factor, 1/As, degC, weight of the
-warmer row of the table, and of each RC pair what is left of its voltage and the weight of its first resistance."""
-OCV_END, R0_END, R1_END, R2_END, HYSTERESIS_END, PASSED, SOC_END, NODE, NODE_SHARE, ROOM_V, LOWEST_V, END_ROWS = range(
-    12
-)
-"""Rows at the end of a horizon: V, ohm, ohm, ohm, V, SOC that has flowed, SOC left, node below it and weight of the
-next, V, V."""
+SOC, DOUBT, RC1_V, RC2_V, TURNED, RESISTANCE, SOC_PER_AS, DEGC, WARMER = range(9)
+"""Rows of what is made ready of each cell: SOC, its doubt, V, V, hysteresis state, factor, 1/As, degC, and the weight
+of the warmer row of the table."""
+BEFORE1, KEEP1, LATE1, BEFORE2, KEEP2, LATE2, READY_ROWS = range(9, 16)
+"""Further rows: of each RC pair what is left of its voltage after the horizon before and after this one, and the
+weight of the resistance of the start."""
+OCV_END, R0_END, R1_END, R2_END, HYSTERESIS_END, PASSED, SOC_END, NODE, NODE_SHARE = range(9)
+"""Rows at the end of a horizon: V, ohm, ohm, ohm, V, SOC that has flowed, SOC left, the node below it, and the weight
+of the next."""
+ROOM_V, LOWEST_V, END_ROWS = range(9, 12)
+"""Further rows: what is left to the limit, and the lowest voltage on the way."""
 ONE, TWO, THREE, FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
 ROW = np.uint64(4 * SOC_NODES)
 """From one temperature to the next in the flat table."""
@@ -155,6 +156,7 @@ def make_ready(cell: Cell, table: Array, cells: Cells, z: float, ready: Array, r
         capacity_Ah = cells.capacity_factor[k] * table[CAPACITY, k] * cell.capacity_Ah
         ready[SOC_PER_AS, k] = 1.0 / (physics.SECONDS_PER_HOUR * capacity_Ah)
         ready[DEGC, k] = cells.degC[k]
+        ready[KEEP1, k], ready[KEEP2, k] = 1.0, 1.0
         b = (cells.degC[k] - DEGC_FIRST) * (1.0 / DEGC_STEP)
         b = b if b > 0.0 else 0.0
         b = b if b < DEGC_LAST else DEGC_LAST
@@ -171,6 +173,7 @@ def watch_pairs(table: Array, horizon_s: float, ready: Array) -> None:
     (1 - keep) b + late (a - b), with keep = exp(-t / tau) and late = tau (1 - keep) / t - keep.
     """
     for k in range(table.shape[1]):
+        ready[BEFORE1, k], ready[BEFORE2, k] = ready[KEEP1, k], ready[KEEP2, k]
         keep1, keep2 = physics.decay(horizon_s / table[TAU1, k]), physics.decay(horizon_s / table[TAU2, k])
         ready[KEEP1, k], ready[KEEP2, k] = keep1, keep2
         ready[LATE1, k] = table[TAU1, k] * (1.0 / horizon_s) * (1.0 - keep1) - keep1
@@ -246,7 +249,7 @@ def room_and_lowest(
     doubt: float,
     at_start: tuple[float, float, float],
     at_end: tuple[float, float, float, float, float],
-    pairs: tuple[float, float, float, float],
+    pairs: tuple[float, float, float, float, float, float],
     was: tuple[float, float, float],
     resistance: float,
 ) -> tuple[float, float]:
@@ -257,25 +260,32 @@ def room_and_lowest(
     the hysteresis state. What cannot be computed leaves no room.
     """
     ocv_V, r0, r1, r2, width_V = at_end
-    keep1, late1, keep2, late2 = pairs
+    before1, keep1, late1, before2, keep2, late2 = pairs
     rc1_V, rc2_V, h = ask.sign * was[0], ask.sign * was[1], was[2]
     flown = passed / (passed + doubt) if passed + doubt > 0.0 else 1.0
-    fall0, fall1, fall2 = at_start[0] - r0, at_start[1] - r1, at_start[2] - r2
-    # of a resistance that falls on the way, only the part that current earns counts, not the part that doubt earns
-    r0 = r0 + (1.0 - flown) * (fall0 if fall0 > 0.0 else 0.0)
-    r1 = r1 + (1.0 - flown) * (fall1 if fall1 > 0.0 else 0.0)
-    r2 = r2 + (1.0 - flown) * (fall2 if fall2 > 0.0 else 0.0)
+    # a resistance that grows on the way is that of the way; one that falls earns nothing, or midway would be forgotten
+    rise0, rise1, rise2 = r0 - at_start[0], r1 - at_start[1], r2 - at_start[2]
+    r0, r1, r2 = (
+        r0 if rise0 > 0.0 else at_start[0],
+        r1 if rise1 > 0.0 else at_start[1],
+        r2 if rise2 > 0.0 else at_start[2],
+    )
+    rise1, rise2 = rise1 if rise1 > 0.0 else 0.0, rise2 if rise2 > 0.0 else 0.0
     driven_A = resistance * current_A
-    end1_V = keep1 * rc1_V + driven_A * ((1.0 - keep1) * r1 + late1 * flown * fall1)
-    end2_V = keep2 * rc2_V + driven_A * ((1.0 - keep2) * r2 + late2 * flown * fall2)
+    end1_V = keep1 * rc1_V + driven_A * ((1.0 - keep1) * r1 - late1 * flown * rise1)
+    end2_V = keep2 * rc2_V + driven_A * ((1.0 - keep2) * r2 - late2 * flown * rise2)
     held = physics.decay(ask.hysteresis_rate * passed)
     turned = held * h - (1.0 - held) * ask.sign
     calm_V = ocv_V + width_V * turned - ask.sign * driven_A * r0
+    move1_V = end1_V - before1 * rc1_V - (1.0 - before1) * driven_A * r1
+    move2_V = end2_V - before2 * rc2_V - (1.0 - before2) * driven_A * r2
+    rise_V = (move1_V if move1_V > 0.0 else 0.0) + (move2_V if move2_V > 0.0 else 0.0)
+    ease_V = rise_V - move1_V - move2_V
+    hump_V = ease_V if ask.from_start > 0.0 or ease_V < rise_V else rise_V
+    room_V = ask.sign * (calm_V - ask.limit_V) - end1_V - end2_V - hump_V
     worst1_V = end1_V if end1_V > rc1_V else rc1_V
     worst2_V = end2_V if end2_V > rc2_V else rc2_V
     worst_V = calm_V - ask.sign * (worst1_V + worst2_V)
-    end_V = calm_V - ask.sign * (end1_V + end2_V)
-    room_V = ask.sign * ((worst_V if ask.from_start > 0.0 else end_V) - ask.limit_V)
     return room_V if -ABSURD_V < room_V < ABSURD_V else -ABSURD_V, worst_V
 
 
@@ -296,7 +306,7 @@ def try_current(
             ready[DOUBT, k],
             (table[R0, k], table[R1, k], table[R2, k]),
             (end[OCV_END, k], end[R0_END, k], end[R1_END, k], end[R2_END, k], end[HYSTERESIS_END, k]),
-            (ready[KEEP1, k], ready[LATE1, k], ready[KEEP2, k], ready[LATE2, k]),
+            (ready[BEFORE1, k], ready[KEEP1, k], ready[LATE1, k], ready[BEFORE2, k], ready[KEEP2, k], ready[LATE2, k]),
             (ready[RC1_V, k], ready[RC2_V, k], ready[TURNED, k]),
             ready[RESISTANCE, k],
         )
@@ -319,7 +329,7 @@ def room_of(cell: Cell, table: Array, ready: Array, ask: Ask, current_A: float, 
         ready[DOUBT, k],
         (table[R0, k], table[R1, k], table[R2, k]),
         (ocv_V, r0, r1, r2, physics.over_soc(cell.soc_nodes, soc, 0)),
-        (ready[KEEP1, k], ready[LATE1, k], ready[KEEP2, k], ready[LATE2, k]),
+        (ready[BEFORE1, k], ready[KEEP1, k], ready[LATE1, k], ready[BEFORE2, k], ready[KEEP2, k], ready[LATE2, k]),
         (ready[RC1_V, k], ready[RC2_V, k], ready[TURNED, k]),
         ready[RESISTANCE, k],
     )
