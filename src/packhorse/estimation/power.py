@@ -13,9 +13,9 @@ doi 10.1109/TVT.2004.832408, with these differences:
   or at the doubted SOC earns nothing.
 - The rating is that for ten seconds up to 10 s and the steady one for 600 s; 30 s lie between in the logarithm of
   time (assumed). Outside the temperatures for charging no charge is allowed.
-- A longer horizon never allows more than a shorter one. That is also how the way to the end is watched: the voltage
-  holds at the start and at the end of every horizon. Where one RC pair still relaxes while the other charges, the
-  voltage may be worse in between, at most by the lesser of what the two change; that much is kept back.
+- A longer horizon never allows more than a shorter one, so the way to the end is watched piece by piece: from one
+  horizon to the next each RC pair counts with the worse of its two ends, everything else with the later. A pair that
+  still relaxes from a load larger than the one allowed is thereby taken a little too seriously.
 - What is not known allows nothing: one NaN among a cell's numbers stops its string.
 
 Power is the current times the lowest voltage of the horizon: when discharging that at the end (or the start, where the
@@ -99,7 +99,6 @@ class Ask(NamedTuple):
     sign: float  # 1 discharge, -1 charge
     limit_V: float
     horizon_s: float
-    from_start: float  # 1 where the voltage must hold from the first instant, 0 where at the end only
     hysteresis_rate: float
 
 
@@ -121,12 +120,12 @@ def string_power(
     rest_V = resting_V(nodes, soc_nodes, cells, ready, row, end)
     allowed_A = np.full(2, math.inf)
     for n in range(len(HORIZONS_S)):
-        horizon_s, from_start = HORIZONS_S[n], 1.0 if n == 0 else 0.0
+        horizon_s = HORIZONS_S[n]
         watch_pairs(table, horizon_s, ready)
         for direction in range(2):
             sign = 1.0 if direction == DISCHARGE else -1.0
             limit_V = cell.min_V + window.margin_V if direction == DISCHARGE else cell.max_V - window.margin_V
-            ask = Ask(sign, limit_V, horizon_s, from_start, cell.hysteresis_rate)
+            ask = Ask(sign, limit_V, horizon_s, cell.hysteresis_rate)
             rated_A = rating_A[direction] + PEAK_SHARE[n] * (rating_A[2 + direction] - rating_A[direction])
             highest_A = least(least(allowed_A[direction], rated_A), charge_As[direction] / horizon_s)
             allowed_A[direction] = largest(cell, table, nodes, soc_nodes, ready, row, end, ask, highest_A)
@@ -187,7 +186,9 @@ def narrowest(cell: Cell, cells: Cells, window: Window, ready: Array, row: Place
     rating_A, charge_As = np.full(4, math.inf), np.full(2, math.inf)
     for k in range(cells.soc.shape[0]):
         j, g = row[k] // ROW, ready[WARMER, k]
-        believable = known(cells.degC[k]) and known(cells.soc[k]) and ready[RESISTANCE, k] > 0.0
+        believable = known(cells.degC[k]) and known(cells.soc[k]) and known(cells.hysteresis[k])
+        believable = believable and cells.soc_sigma[k] >= 0.0 and cells.resistance_sigma[k] >= 0.0
+        believable = believable and ready[RESISTANCE, k] > 0.0 and ready[SOC_PER_AS, k] > 0.0
         ampere_seconds = 1.0 / ready[SOC_PER_AS, k] if believable else math.nan
         for c in range(4):
             rated_A = (1.0 - g) * ratings[j, STEADY + c] + g * ratings[j + ONE, STEADY + c]
@@ -277,14 +278,11 @@ def room_and_lowest(
     held = physics.decay(ask.hysteresis_rate * passed)
     turned = held * h - (1.0 - held) * ask.sign
     calm_V = ocv_V + width_V * turned - ask.sign * driven_A * r0
-    move1_V = end1_V - before1 * rc1_V - (1.0 - before1) * driven_A * r1
-    move2_V = end2_V - before2 * rc2_V - (1.0 - before2) * driven_A * r2
-    rise_V = (move1_V if move1_V > 0.0 else 0.0) + (move2_V if move2_V > 0.0 else 0.0)
-    ease_V = rise_V - move1_V - move2_V
-    hump_V = ease_V if ask.from_start > 0.0 or ease_V < rise_V else rise_V
-    room_V = ask.sign * (calm_V - ask.limit_V) - end1_V - end2_V - hump_V
-    worst1_V = end1_V if end1_V > rc1_V else rc1_V
-    worst2_V = end2_V if end2_V > rc2_V else rc2_V
+    early1_V = before1 * rc1_V + (1.0 - before1) * driven_A * r1
+    early2_V = before2 * rc2_V + (1.0 - before2) * driven_A * r2
+    room_V = ask.sign * (calm_V - ask.limit_V) - (end1_V if end1_V > early1_V else early1_V)
+    room_V -= end2_V if end2_V > early2_V else early2_V
+    worst1_V, worst2_V = end1_V if end1_V > rc1_V else rc1_V, end2_V if end2_V > rc2_V else rc2_V
     worst_V = calm_V - ask.sign * (worst1_V + worst2_V)
     return room_V if -ABSURD_V < room_V < ABSURD_V else -ABSURD_V, worst_V
 
