@@ -9,8 +9,8 @@ balancing, an update or warm weather. The rule that reports them is `observe`:
 - The report follows that estimate down, to one sigma above it and no further. A running minimum of observations would
   be ratcheted down by noise: by three and a half sigma of an observation in ten years; this is, by 0.4 on average.
 - The report rises in one case only: it was wrong. Then an observation at least twice as sure as the one it stands on
-  must put the estimate above it by three sigma, of estimate and observation together, while nothing disturbs. That is
-  counted as a correction, so that nobody takes it for healing.
+  must put the estimate above it by three sigma, of estimate and observation together, while nothing disturbs. It
+  rises to the estimate, and that is counted as a correction, so that nobody takes it for healing.
 - What was observed while balancing, just after an update or outside the temperatures in which the model was
   identified is disturbed, and counts for nothing.
 
@@ -68,12 +68,12 @@ def observe(was: Health, seen: float, sigma: float, undisturbed: float, dt_s: fl
     gain = variance / (variance + repeats * sigma * sigma)
     estimate = was.estimate + gain * (seen - was.estimate)
     variance = (1.0 - gain) * variance
-    ceiling, floor = estimate + math.sqrt(variance), estimate - math.sqrt(variance)
+    ceiling = estimate + math.sqrt(variance)
     if ceiling < was.value:
         return Health(ceiling, estimate, variance, sigma, was.corrections)
     wrong = estimate - was.value > CONTRADICTION * math.sqrt(variance + sigma * sigma)
     if wrong and sigma <= SURER * was.stands_on and was.value < 1.0:
-        return Health(floor if floor < 1.0 else 1.0, estimate, variance, sigma, was.corrections + 1.0)
+        return Health(estimate if estimate < 1.0 else 1.0, estimate, variance, sigma, was.corrections + 1.0)
     return Health(was.value, estimate, variance, was.stands_on, was.corrections)
 
 
