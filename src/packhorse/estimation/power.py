@@ -11,8 +11,8 @@ doi 10.1109/TVT.2004.832408, with these differences:
 - Doubt counts against us: each cell is taken `z` sigma emptier when discharging and fuller when charging, with a
   resistance `z` sigma higher. Both at once is more careful than `z` says. A resistance that becomes smaller on the way
   or at the doubted SOC earns nothing.
-- The rating is that for ten seconds up to 10 s and the steady one for 600 s; 30 s lie between in the logarithm of
-  time (assumed). Outside the temperatures for charging no charge is allowed.
+- The rating is that for ten seconds up to 10 s and the steady one for 600 s, each of the cell that has the smallest;
+  30 s lie between in the logarithm of time (assumed). Outside the temperatures for charging no charge is allowed.
 - A longer horizon never allows more than a shorter one, so the way to the end is watched piece by piece: from one
   horizon to the next each RC pair counts with the worse of its two ends, everything else with the later. A pair that
   still relaxes from a load larger than the one allowed is thereby taken a little too seriously.
