@@ -103,7 +103,8 @@ def string_of(cells: int = 1, **changes: float | Array) -> Cells:
 def allowed(cell: Cell, cells: Cells, window: Window = WINDOW) -> tuple[Array, Array]:
     """Current and power, (2, horizons)."""
     current_A, power_W = np.full((2, 4), math.nan), np.full((2, 4), math.nan)
-    string_power(cell, cells, window, current_A, power_W)
+    with np.errstate(all="ignore"):  # where the code runs as plain Python
+        string_power(cell, cells, window, current_A, power_W)
     return current_A, power_W
 
 

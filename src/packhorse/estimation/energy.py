@@ -12,14 +12,14 @@ from __future__ import annotations
 import math
 
 from packhorse.cell import physics
+from packhorse.cell.table import DEGC_LAST, SOC_SCALE
 from packhorse.compiled import compiled
 from packhorse.pack.known import known
-from packhorse.pack.words import SOC_NODES, Cell
+from packhorse.pack.words import DEGC_FIRST, DEGC_STEP, Cell
 
 ASSUMED_RATE_C = 1.0 / 3.0
 """Assumed steady discharge [1/h of the nominal capacity]: a truck on the road empties its battery in some hours."""
 WH_PER_KWH = 1000.0
-_STEP = 1.0 / (SOC_NODES - 1)
 
 
 @compiled
@@ -50,20 +50,43 @@ def drawn(
     high_V = loaded_V(cell, high, degC, resistance_factor, current_A)
     last = high - most_Ah / capacity_Ah
     last = last if last > 0.0 else 0.0
+    row, warmer = place(degC)
+    node = math.ceil(high * SOC_SCALE - 1e-9) - 1
     charge_Ah, energy_Wh = 0.0, 0.0
-    while high > last and high_V > floor_V:
-        low = _STEP * (math.ceil(high / _STEP - 1e-9) - 1.0)
-        low = low if low > last else last
-        low_V = loaded_V(cell, low, degC, resistance_factor, current_A)
+    while node >= 0 and high > last and high_V > floor_V:
+        low, low_V = node / SOC_SCALE, node_V(cell, node, row, warmer, resistance_factor * current_A)
+        if low < last:
+            low_V = high_V + (low_V - high_V) * (high - last) / (high - low)
+            low = last
         if low_V < floor_V:
             low = high - (high - low) * (high_V - floor_V) / (high_V - low_V)
             low_V = floor_V
-            last = low
         step_Ah = (high - low) * capacity_Ah
         charge_Ah += step_Ah
         energy_Wh += 0.5 * (high_V + low_V) * step_Ah
         high, high_V = low, low_V
+        node -= 1
     return charge_Ah, energy_Wh
+
+
+@compiled
+def place(degC: float) -> tuple[int, float]:
+    """Row of the tables at or below a temperature, and the weight of the next; held at the ends."""
+    b = (degC - DEGC_FIRST) / DEGC_STEP
+    b = b if b > 0.0 else 0.0
+    b = b if b < DEGC_LAST else DEGC_LAST
+    row = int(b)
+    return row, b - row
+
+
+@compiled
+def node_V(cell: Cell, node: int, row: int, warmer: float, driven_A: float) -> float:
+    """`loaded_V` at a node of the tables; `driven_A` is current times resistance factor."""
+    cold, warm = cell.nodes[row, node], cell.nodes[row + 1, node]
+    cold_V = cold[0] - driven_A * (cold[1] + cold[2] + cold[3])
+    warm_V = warm[0] - driven_A * (warm[1] + warm[2] + warm[3])
+    settled_V: float = (1.0 - warmer) * cold_V + warmer * warm_V - cell.soc_nodes[node, 0]
+    return settled_V
 
 
 @compiled
