@@ -1,0 +1,438 @@
+"""State of power: what cells, strings and the pack can give and take for 2, 10, 30 and 600 s.
+
+The largest constant current that no cell objects to: from the first instant to the end of the horizon the voltage
+stays inside its limits less a margin, at the end the SOC is inside its window, and the current is within the rating
+at the cell's temperature. After G. L. Plett, IEEE Trans. Vehicular Technology 53 (2004) 1586-1593,
+doi 10.1109/TVT.2004.832408, with these differences:
+
+- Nothing is linearised. The voltage at the end is that of the cell's tables at the SOC of the end, with hysteresis
+  turned by the charge that flows. RC pairs see their resistance grow in a straight line from start to end, which is
+  the safe side where resistance over SOC is convex. The temperature stays as it is (assumed).
+- Doubt counts against us: each cell is taken `z` sigma emptier when discharging and fuller when charging, with a
+  resistance `z` sigma higher. Both at once is more careful than `z` says. A resistance that becomes smaller on the way
+  or at the doubted SOC earns nothing.
+- The rating is that for ten seconds up to 10 s and the steady one for 600 s, each of the cell that has the smallest;
+  30 s lie between in the logarithm of time (assumed). Outside the temperatures for charging no charge is allowed.
+- A longer horizon never allows more than a shorter one, so the way to the end is watched piece by piece: from one
+  horizon to the next each RC pair counts with the worse of its two ends, everything else with the later. A pair that
+  still relaxes from a load larger than the one allowed is thereby taken a little too seriously.
+- What is not known allows nothing: one NaN among a cell's numbers stops its string.
+
+Power is the current times the lowest voltage of the horizon: when discharging that at the end (or the start, where the
+cell still relaxes), when charging that before the current flows. A load that holds this power never draws more than
+the current.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from packhorse.cell import physics
+from packhorse.cell.table import CAPACITY, DEGC_LAST, R0, R1, R2, SOC_LAST, SOC_SCALE, TAU1, TAU2
+from packhorse.compiled import kernel, part
+from packhorse.pack.known import known
+from packhorse.pack.words import DEGC_FIRST, DEGC_STEP, SOC_NODES, Array, Cell
+
+HORIZONS_S = (2.0, 10.0, 30.0, 600.0)
+PEAK_SHARE = (1.0, 1.0, math.log(600.0 / 30.0) / math.log(600.0 / 10.0), 0.0)
+"""How much of the ten-second rating counts in each horizon; the rest is the steady one."""
+DISCHARGE, CHARGE = 0, 1
+SURE_Z = 1.645
+"""One-sided 95 % of a normal distribution."""
+STEADY, PEAK = 3, 5
+"""Columns of the ratings over temperature: steady discharge and ten-second discharge; charge is one further."""
+ABSURD_V = 1000.0
+"""No cell has this much room to its limit: some number that led there is infinite."""
+STEPS = 10
+"""Trials of a current in the search for the largest."""
+
+SOC, DOUBT, RC1_V, RC2_V, TURNED, RESISTANCE, SOC_PER_AS, DEGC, WARMER = range(9)
+"""Rows of what is made ready of each cell: SOC, its doubt, V, V, hysteresis state, factor, 1/As, degC, and the weight
+of the warmer row of the table."""
+BEFORE1, KEEP1, LATE1, BEFORE2, KEEP2, LATE2, READY_ROWS = range(9, 16)
+"""Further rows: of each RC pair what is left of its voltage after the horizon before and after this one, and the
+weight of the resistance of the start."""
+OCV_END, R0_END, R1_END, R2_END, HYSTERESIS_END, PASSED, SOC_END, NODE, NODE_SHARE = range(9)
+"""Rows at the end of a horizon: V, ohm, ohm, ohm, V, SOC that has flowed, SOC left, the node below it, and the weight
+of the next."""
+ROOM_V, LOWEST_V, END_ROWS = range(9, 12)
+"""Further rows: what is left to the limit, and the lowest voltage on the way."""
+ONE, TWO, THREE, FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
+ROW = np.uint64(4 * SOC_NODES)
+"""From one temperature to the next in the flat table."""
+
+Places = NDArray[np.uint64]
+
+
+class Cells(NamedTuple):
+    """What is believed of each cell of a string, (series,). Factors multiply nominal capacity, and R0, R1 and R2."""
+
+    soc: Array
+    soc_sigma: Array
+    rc1_V: Array
+    rc2_V: Array
+    hysteresis: Array
+    capacity_factor: Array
+    resistance_factor: Array
+    resistance_sigma: Array  # of the factor
+    degC: Array
+
+
+class Window(NamedTuple):
+    """What a cell must stay inside, and how many sigma of doubt count against it."""
+
+    margin_V: float
+    soc_low: float
+    soc_high: float
+    charge_min_degC: float
+    charge_max_degC: float
+    z: float
+
+
+class Ask(NamedTuple):
+    """What is asked of a cell: which direction, down or up to which voltage, and for how long."""
+
+    sign: float  # 1 discharge, -1 charge
+    limit_V: float
+    horizon_s: float
+    hysteresis_rate: float
+
+
+@part
+def string_power(
+    cell: Cell, table: Array, cells: Cells, window: Window, current_A: Array, power_W: Array
+) -> tuple[float, float]:
+    """Power of one string into `current_A` and `power_W`, (2, horizons): discharge and charge, none negative.
+
+    `table` holds the rows of `cell.table` at the cells' SOC and temperature. Gives back the sums over the cells of R0
+    and of all resistance [ohm], by which parallel strings share their current.
+    """
+    series = cells.soc.shape[0]
+    ready, end = np.empty((READY_ROWS, series)), np.empty((END_ROWS, series))
+    row = np.empty(series, np.uint64)
+    nodes, soc_nodes = cell.nodes.reshape(-1), cell.soc_nodes.reshape(-1)
+    make_ready(cell, table, cells, window.z, ready, row)
+    rating_A, charge_As = narrowest(cell, cells, window, ready, row)
+    rest_V = resting_V(nodes, soc_nodes, cells, ready, row, end)
+    allowed_A = np.full(2, math.inf)
+    for n in range(len(HORIZONS_S)):
+        horizon_s = HORIZONS_S[n]
+        watch_pairs(table, horizon_s, ready)
+        for direction in range(2):
+            sign = 1.0 if direction == DISCHARGE else -1.0
+            limit_V = cell.min_V + window.margin_V if direction == DISCHARGE else cell.max_V - window.margin_V
+            ask = Ask(sign, limit_V, horizon_s, cell.hysteresis_rate)
+            rated_A = rating_A[direction] + PEAK_SHARE[n] * (rating_A[2 + direction] - rating_A[direction])
+            highest_A = least(least(allowed_A[direction], rated_A), charge_As[direction] / horizon_s)
+            allowed_A[direction] = largest(cell, table, nodes, soc_nodes, ready, row, end, ask, highest_A)
+            volts = lowest_V(end) if direction == DISCHARGE else rest_V
+            current_A[direction, n] = allowed_A[direction]
+            power_W[direction, n] = allowed_A[direction] * volts if allowed_A[direction] > 0.0 and volts > 0.0 else 0.0
+    return in_series(table, cells)
+
+
+@part
+def least(x: float, y: float) -> float:
+    """The smaller of two limits, never negative; what is not known allows nothing."""
+    smaller = x if x <= y else y
+    return smaller if smaller > 0.0 else 0.0
+
+
+@kernel
+def make_ready(cell: Cell, table: Array, cells: Cells, z: float, ready: Array, row: Places) -> None:
+    """What of each cell is the same for all horizons and currents."""
+    for k in range(row.shape[0]):
+        ready[SOC, k] = cells.soc[k]
+        ready[DOUBT, k] = z * cells.soc_sigma[k]
+        ready[RC1_V, k] = cells.rc1_V[k]
+        ready[RC2_V, k] = cells.rc2_V[k]
+        ready[TURNED, k] = cells.hysteresis[k]
+        ready[RESISTANCE, k] = cells.resistance_factor[k] + z * cells.resistance_sigma[k]
+        capacity_Ah = cells.capacity_factor[k] * table[CAPACITY, k] * cell.capacity_Ah
+        ready[SOC_PER_AS, k] = 1.0 / (physics.SECONDS_PER_HOUR * capacity_Ah)
+        ready[DEGC, k] = cells.degC[k]
+        ready[KEEP1, k], ready[KEEP2, k] = 1.0, 1.0
+        b = (cells.degC[k] - DEGC_FIRST) * (1.0 / DEGC_STEP)
+        b = b if b > 0.0 else 0.0
+        b = b if b < DEGC_LAST else DEGC_LAST
+        below = np.floor(b)
+        row[k] = ROW * np.uint64(np.int64(below))
+        ready[WARMER, k] = b - below
+
+
+@kernel
+def watch_pairs(table: Array, horizon_s: float, ready: Array) -> None:
+    """How each RC pair remembers after a horizon: its voltage, and the resistance of the start against the end.
+
+    A pair whose resistance goes from a to b in a straight line is charged at constant current to
+    (1 - keep) b + late (a - b), with keep = exp(-t / tau) and late = tau (1 - keep) / t - keep.
+    """
+    for k in range(table.shape[1]):
+        ready[BEFORE1, k], ready[BEFORE2, k] = ready[KEEP1, k], ready[KEEP2, k]
+        keep1, keep2 = physics.decay(horizon_s / table[TAU1, k]), physics.decay(horizon_s / table[TAU2, k])
+        ready[KEEP1, k], ready[KEEP2, k] = keep1, keep2
+        ready[LATE1, k] = table[TAU1, k] * (1.0 / horizon_s) * (1.0 - keep1) - keep1
+        ready[LATE2, k] = table[TAU2, k] * (1.0 / horizon_s) * (1.0 - keep2) - keep2
+
+
+@part
+def narrowest(cell: Cell, cells: Cells, window: Window, ready: Array, row: Places) -> tuple[Array, Array]:
+    """The smallest ratings of all cells [A], steady and ten seconds, and the least charge [As] to give and to take."""
+    ratings = cell.degC_nodes
+    rating_A, charge_As = np.full(4, math.inf), np.full(2, math.inf)
+    for k in range(cells.soc.shape[0]):
+        j, g = row[k] // ROW, ready[WARMER, k]
+        believable = known(cells.degC[k]) and known(cells.soc[k]) and known(cells.hysteresis[k])
+        believable = believable and cells.soc_sigma[k] >= 0.0 and cells.resistance_sigma[k] >= 0.0
+        believable = believable and ready[RESISTANCE, k] > 0.0 and ready[SOC_PER_AS, k] > 0.0
+        ampere_seconds = 1.0 / ready[SOC_PER_AS, k] if believable else math.nan
+        for c in range(4):
+            rated_A = (1.0 - g) * ratings[j, STEADY + c] + g * ratings[j + ONE, STEADY + c]
+            rating_A[c] = least(rating_A[c], rated_A)
+        give = cells.soc[k] - ready[DOUBT, k] - window.soc_low
+        take = window.soc_high - cells.soc[k] - ready[DOUBT, k]
+        take = take if window.charge_min_degC <= cells.degC[k] <= window.charge_max_degC else 0.0
+        charge_As[DISCHARGE] = least(charge_As[DISCHARGE], give * ampere_seconds)
+        charge_As[CHARGE] = least(charge_As[CHARGE], take * ampere_seconds)
+    return rating_A, charge_As
+
+
+@kernel
+def look_up_end(nodes: Array, soc_nodes: Array, ready: Array, row: Places, end: Array) -> None:
+    """OCV, R0, R1, R2 and hysteresis of every cell at the SOC in `end`, with the bits of `physics.parameters`.
+
+    The tables come flat and are read through unsigned places: a third of the time of `table.look_up`.
+    """
+    for k in range(row.shape[0]):
+        a = end[SOC_END, k] * SOC_SCALE
+        a = a if a > 0.0 else 0.0
+        a = a if a < SOC_LAST else SOC_LAST
+        below = np.floor(a)
+        end[NODE, k] = below
+        end[NODE_SHARE, k] = a - below
+    for k in range(row.shape[0]):
+        f, g, i = end[NODE_SHARE, k], ready[WARMER, k], np.uint64(np.int64(end[NODE, k]))
+        p = row[k] + FOUR * i
+        q, s = p + FOUR, p + ROW
+        t = s + FOUR
+        w00, w01, w10, w11 = (1.0 - f) * (1.0 - g), f * (1.0 - g), (1.0 - f) * g, f * g
+        end[OCV_END, k] = w00 * nodes[p] + w01 * nodes[q] + w10 * nodes[s] + w11 * nodes[t]
+        end[R0_END, k] = w00 * nodes[p + ONE] + w01 * nodes[q + ONE] + w10 * nodes[s + ONE] + w11 * nodes[t + ONE]
+        end[R1_END, k] = w00 * nodes[p + TWO] + w01 * nodes[q + TWO] + w10 * nodes[s + TWO] + w11 * nodes[t + TWO]
+        end[R2_END, k] = (
+            w00 * nodes[p + THREE] + w01 * nodes[q + THREE] + w10 * nodes[s + THREE] + w11 * nodes[t + THREE]
+        )
+        end[HYSTERESIS_END, k] = (1.0 - f) * soc_nodes[TWO * i] + f * soc_nodes[TWO * i + TWO]
+
+
+@part
+def resting_V(nodes: Array, soc_nodes: Array, cells: Cells, ready: Array, row: Places, end: Array) -> float:
+    """Voltage of the string below which no charging current can leave it, with doubt: what its cells rest at."""
+    for k in range(row.shape[0]):
+        end[SOC_END, k] = cells.soc[k] - ready[DOUBT, k]
+    look_up_end(nodes, soc_nodes, ready, row, end)
+    total_V = 0.0
+    for k in range(row.shape[0]):
+        lag_V = (cells.rc1_V[k] if cells.rc1_V[k] > 0.0 else 0.0) + (cells.rc2_V[k] if cells.rc2_V[k] > 0.0 else 0.0)
+        total_V += end[OCV_END, k] + end[HYSTERESIS_END, k] * cells.hysteresis[k] - lag_V
+    return total_V
+
+
+@part
+def room_and_lowest(
+    ask: Ask,
+    current_A: float,
+    passed: float,
+    doubt: float,
+    at_start: tuple[float, float, float],
+    at_end: tuple[float, float, float, float, float],
+    pairs: tuple[float, float, float, float, float, float],
+    was: tuple[float, float, float],
+    resistance: float,
+) -> tuple[float, float]:
+    """Room of a cell's voltage to its limit, and its worst voltage on the way (the lowest when discharging).
+
+    `current_A` is the size of the current, `passed` the SOC that it moves, `at_start` R0, R1 and R2 at the SOC
+    believed, `at_end` OCV, the same and the hysteresis at the SOC of the end, `was` the voltages of the RC pairs and
+    the hysteresis state. What cannot be computed leaves no room.
+    """
+    ocv_V, r0, r1, r2, width_V = at_end
+    before1, keep1, late1, before2, keep2, late2 = pairs
+    rc1_V, rc2_V, h = ask.sign * was[0], ask.sign * was[1], was[2]
+    flown = passed / (passed + doubt) if passed + doubt > 0.0 else 1.0
+    # a resistance that grows on the way is that of the way; one that falls earns nothing, or midway would be forgotten
+    rise0, rise1, rise2 = r0 - at_start[0], r1 - at_start[1], r2 - at_start[2]
+    r0, r1, r2 = (
+        r0 if rise0 > 0.0 else at_start[0],
+        r1 if rise1 > 0.0 else at_start[1],
+        r2 if rise2 > 0.0 else at_start[2],
+    )
+    rise1, rise2 = rise1 if rise1 > 0.0 else 0.0, rise2 if rise2 > 0.0 else 0.0
+    driven_A = resistance * current_A
+    end1_V = keep1 * rc1_V + driven_A * ((1.0 - keep1) * r1 - late1 * flown * rise1)
+    end2_V = keep2 * rc2_V + driven_A * ((1.0 - keep2) * r2 - late2 * flown * rise2)
+    held = physics.decay(ask.hysteresis_rate * passed)
+    turned = held * h - (1.0 - held) * ask.sign
+    calm_V = ocv_V + width_V * turned - ask.sign * driven_A * r0
+    early1_V = before1 * rc1_V + (1.0 - before1) * driven_A * r1
+    early2_V = before2 * rc2_V + (1.0 - before2) * driven_A * r2
+    room_V = ask.sign * (calm_V - ask.limit_V) - (end1_V if end1_V > early1_V else early1_V)
+    room_V -= end2_V if end2_V > early2_V else early2_V
+    worst1_V, worst2_V = end1_V if end1_V > rc1_V else rc1_V, end2_V if end2_V > rc2_V else rc2_V
+    worst_V = calm_V - ask.sign * (worst1_V + worst2_V)
+    return room_V if -ABSURD_V < room_V < ABSURD_V else -ABSURD_V, worst_V
+
+
+@kernel
+def try_current(
+    nodes: Array, soc_nodes: Array, table: Array, ready: Array, row: Places, end: Array, ask: Ask, current_A: float
+) -> int:
+    """Room and lowest voltage of every cell at a current, into `end`; how many cells object."""
+    for k in range(row.shape[0]):
+        end[PASSED, k] = current_A * ask.horizon_s * ready[SOC_PER_AS, k]
+        end[SOC_END, k] = ready[SOC, k] - ask.sign * (ready[DOUBT, k] + end[PASSED, k])
+    look_up_end(nodes, soc_nodes, ready, row, end)
+    for k in range(row.shape[0]):
+        end[ROOM_V, k], end[LOWEST_V, k] = room_and_lowest(
+            ask,
+            current_A,
+            end[PASSED, k],
+            ready[DOUBT, k],
+            (table[R0, k], table[R1, k], table[R2, k]),
+            (end[OCV_END, k], end[R0_END, k], end[R1_END, k], end[R2_END, k], end[HYSTERESIS_END, k]),
+            (ready[BEFORE1, k], ready[KEEP1, k], ready[LATE1, k], ready[BEFORE2, k], ready[KEEP2, k], ready[LATE2, k]),
+            (ready[RC1_V, k], ready[RC2_V, k], ready[TURNED, k]),
+            ready[RESISTANCE, k],
+        )
+    objections = 0
+    for k in range(row.shape[0]):
+        objections += 1 if end[ROOM_V, k] < 0.0 else 0
+    return objections
+
+
+@part
+def room_of(cell: Cell, table: Array, ready: Array, ask: Ask, current_A: float, k: int) -> float:
+    """Room of one cell at a current: `try_current` for it alone, with the same bits."""
+    passed = current_A * ask.horizon_s * ready[SOC_PER_AS, k]
+    soc = ready[SOC, k] - ask.sign * (ready[DOUBT, k] + passed)
+    ocv_V, _slope, r0, r1, r2 = physics.parameters(cell.nodes, soc, ready[DEGC, k])
+    room_V, _lowest = room_and_lowest(
+        ask,
+        current_A,
+        passed,
+        ready[DOUBT, k],
+        (table[R0, k], table[R1, k], table[R2, k]),
+        (ocv_V, r0, r1, r2, physics.over_soc(cell.soc_nodes, soc, 0)),
+        (ready[BEFORE1, k], ready[KEEP1, k], ready[LATE1, k], ready[BEFORE2, k], ready[KEEP2, k], ready[LATE2, k]),
+        (ready[RC1_V, k], ready[RC2_V, k], ready[TURNED, k]),
+        ready[RESISTANCE, k],
+    )
+    return room_V
+
+
+@part
+def largest(
+    cell: Cell,
+    table: Array,
+    nodes: Array,
+    soc_nodes: Array,
+    ready: Array,
+    row: Places,
+    end: Array,
+    ask: Ask,
+    highest_A: float,
+) -> float:
+    """The largest current up to `highest_A` to which no cell objects.
+
+    All cells are asked at once; where some object, the worst of them finds its own current and all are asked again,
+    usually once. The more current the less room, so no cell objects twice.
+    """
+    current_A = highest_A
+    for _ in range(row.shape[0] + 1):
+        if current_A <= 0.0 or try_current(nodes, soc_nodes, table, ready, row, end, ask, current_A) == 0:
+            return current_A
+        worst = 0
+        for k in range(row.shape[0]):
+            worst = k if end[ROOM_V, k] < end[ROOM_V, worst] else worst
+        current_A = own_current(cell, table, ready, ask, current_A, end[ROOM_V, worst], worst)
+    return 0.0
+
+
+@part
+def own_current(cell: Cell, table: Array, ready: Array, ask: Ask, high_A: float, high_V: float, k: int) -> float:
+    """The largest current of one cell that leaves room, where `high_A` leaves none (`high_V`, negative).
+
+    False position with the Illinois rule: Dowell and Jarratt, BIT 11 (1971) 168, doi 10.1007/BF01934364. What comes
+    back was tried and leaves room, however far the search came.
+    """
+    low_A, side = 0.0, 0
+    low_V = room_of(cell, table, ready, ask, low_A, k)
+    if low_V < 0.0:
+        return 0.0
+    for _ in range(STEPS):
+        between_A = low_A + (high_A - low_A) * low_V / (low_V - high_V)
+        room_V = room_of(cell, table, ready, ask, between_A, k)
+        if room_V >= 0.0:
+            high_V = 0.5 * high_V if side == 1 else high_V
+            low_A, low_V, side = between_A, room_V, 1
+        else:
+            low_V = 0.5 * low_V if side == -1 else low_V
+            high_A, high_V, side = between_A, room_V, -1
+    return low_A
+
+
+@part
+def lowest_V(end: Array) -> float:
+    """Lowest voltage of the string on the way, at the current that was tried last."""
+    total_V = 0.0
+    for k in range(end.shape[1]):
+        total_V += end[LOWEST_V, k]
+    return total_V
+
+
+@part
+def in_series(table: Array, cells: Cells) -> tuple[float, float]:
+    """R0, and all resistance, of the cells of a string in series [ohm]."""
+    first_ohm, all_ohm = 0.0, 0.0
+    for k in range(cells.soc.shape[0]):
+        factor = cells.resistance_factor[k]
+        first_ohm += factor * table[R0, k]
+        all_ohm += factor * (table[R0, k] + table[R1, k] + table[R2, k])
+    return first_ohm, all_ohm
+
+
+@part
+def pack_power(
+    connected: Array, first_ohm: Array, all_ohm: Array, string_A: Array, string_W: Array
+) -> tuple[Array, Array]:
+    """Current and power of all connected strings together, (2, horizons), from those of each, (strings, 2, horizons).
+
+    Strings in parallel share the current by conductance, at first by that of R0, later by that of all resistance, so
+    each string's share is the larger of the two, and the string that reaches its own limit first binds. The voltage
+    is that of the lowest. Equal strings give the sum. Currents that unequal open-circuit voltages drive between
+    strings come on top and are not foreseen; each string's own limit still holds.
+    """
+    horizons = string_A.shape[2]
+    total_A, total_W = np.zeros((2, horizons)), np.zeros((2, horizons))
+    first_S, all_S = 0.0, 0.0
+    for s in range(connected.shape[0]):
+        first_S += 1.0 / first_ohm[s] if connected[s] > 0.0 else 0.0
+        all_S += 1.0 / all_ohm[s] if connected[s] > 0.0 else 0.0
+    if not (first_S > 0.0 and all_S > 0.0):
+        return total_A, total_W
+    for direction in range(2):
+        for n in range(horizons):
+            current_A, lowest_V = math.inf, math.inf
+            for s in range(connected.shape[0]):
+                if connected[s] > 0.0:
+                    early, late = 1.0 / (first_ohm[s] * first_S), 1.0 / (all_ohm[s] * all_S)
+                    own_A = string_A[s, direction, n]
+                    current_A = least(current_A, own_A / (early if early > late else late))
+                    lowest_V = least(lowest_V, string_W[s, direction, n] / own_A)
+            total_A[direction, n] = current_A
+            total_W[direction, n] = current_A * lowest_V if current_A > 0.0 else 0.0
+    return total_A, total_W
