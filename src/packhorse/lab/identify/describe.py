@@ -8,7 +8,7 @@ import numpy as np
 
 from packhorse.io.cell_logs import CellLog
 from packhorse.lab.identify.circuit import BLOCK, HYSTERESIS_NODES, OCV_NODES, R_NODES, Shape, hat, layout
-from packhorse.lab.identify.slow import SOC_GRID, rising
+from packhorse.lab.identify.slow import LEAST_STEP_V, SOC_GRID, rising
 from packhorse.lab.identify.solve import Known
 from packhorse.lab.identify.training import moved_Ah
 from packhorse.pack.description import CellFile
@@ -91,6 +91,12 @@ def rounded(values: Any, digits: int = 6) -> Any:
     return [rounded(value, digits) for value in values]
 
 
+def within(ocv_V: Array, low_V: float, high_V: float) -> Array:
+    """An OCV that stays within what a cell file allows; at the ends a fit has little to hold on to."""
+    lift = 2.0 * LEAST_STEP_V * np.arange(ocv_V.size)
+    return np.asarray(np.clip(ocv_V, low_V - 0.25 + lift, high_V + 0.04 + lift - lift[-1]))
+
+
 def describe(
     name: str,
     chemistry: str,
@@ -139,7 +145,7 @@ def describe(
             "ocv": {
                 "degC": rounded(known.centres, 4),
                 "soc": rounded(fine, 4),
-                "ocv_V": rounded(np.array([rising(row) for row in table["ocv"][:, ::2]])),
+                "ocv_V": rounded(np.array([rising(within(row, low_V, high_V)) for row in table["ocv"][:, ::2]])),
                 "hysteresis_V": rounded(np.maximum(table["hysteresis"] @ hat(fine, HYSTERESIS_NODES).T, 0.0), 4),
                 "hysteresis_rate": rounded(shape.hysteresis_rate, 4),
             },

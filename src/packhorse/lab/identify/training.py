@@ -19,8 +19,9 @@ ROOM_DEGC = 25.0
 """Assumed where a log holds no temperature."""
 HEARD_S = 120.0
 """A longer gap between two rows is a gap in the log: nothing is said of the current in it."""
-STRAIGHT_V, STRAIGHT_ROWS = 2e-6, 60
-"""No cell's voltage is a straight line to this over so many rows: such rows were drawn over a hole in the log."""
+STRAIGHT_V, STRAIGHT_ROWS, STRAIGHT_RISE_V = 8e-5, 600, 1e-3
+"""No cell at rest goes that far on a line that straight: such rows were drawn over a hole in the log, with a current
+that is drawn as well."""
 FEWEST_ROWS = 30
 """A piece between two gaps with fewer rows says nothing."""
 
@@ -83,14 +84,23 @@ def thinned(log: CellLog) -> CellLog:
 
 
 def drawn(cell_V: Array) -> NDArray[np.bool_]:
-    """Rows that somebody drew over a hole: a long straight line that is not level. Their current is drawn as well."""
-    straight = np.abs(np.diff(cell_V, 2)) < STRAIGHT_V
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], straight, [False]]).astype(np.int8)))
+    """Rows that somebody drew over a hole: a long straight line that is not level."""
+    window, step = STRAIGHT_ROWS, STRAIGHT_ROWS // 6
     hole = np.zeros(cell_V.size, dtype=bool)
-    for first, last in zip(edges[::2], edges[1::2], strict=True):
-        if last - first >= STRAIGHT_ROWS and abs(cell_V[last + 1] - cell_V[first]) > STRAIGHT_V * STRAIGHT_ROWS / 6:
-            hole[first + 1 : last + 1] = True
+    for first in range(0, cell_V.size - window, step):
+        here = cell_V[first : first + window]
+        hole[first : first + window] |= straight(here) and abs(here[-1] - here[0]) > STRAIGHT_RISE_V / 4
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], hole.astype(np.int8), [0]])))
+    for first, end in zip(edges[::2], edges[1::2], strict=True):
+        here = cell_V[first:end]
+        hole[first:end] = straight(here) and abs(here[-1] - here[0]) > STRAIGHT_RISE_V
     return hole
+
+
+def straight(cell_V: Array) -> bool:
+    """Whether voltages lie on one line but for the rounding of an export."""
+    line = np.linspace(cell_V[0], cell_V[-1], cell_V.size)
+    return float(np.max(np.abs(cell_V - line))) < STRAIGHT_V
 
 
 def split(log: CellLog) -> list[CellLog]:
