@@ -13,12 +13,12 @@ from packhorse.pack.words import DEGC_FIRST, DEGC_NODES, DEGC_STEP, SOC_NODES, A
 
 SECONDS_PER_HOUR = 3600.0
 KELVIN = 273.15
-_ONE = np.uint64(1)
+ONE = np.uint64(1)
+SOC_SCALE = float(SOC_NODES - 1)
+SOC_LAST, DEGC_LAST = SOC_SCALE - 1e-9, DEGC_NODES - 1 - 1e-9
+"""Nodes for one SOC, and the last places from which there is a node above."""
 _OCV, _R0, _R1, _R2 = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
 _TAU1, _TAU2, _SHARE = np.uint64(0), np.uint64(1), np.uint64(2)
-_SOC_SCALE = float(SOC_NODES - 1)
-_SOC_LAST = _SOC_SCALE - 1e-9
-_DEGC_LAST = DEGC_NODES - 1 - 1e-9
 
 
 @compiled
@@ -40,22 +40,22 @@ def decay(x: float) -> float:
 @compiled
 def parameters(nodes: Array, soc: float, degC: float) -> tuple[float, float, float, float, float]:
     """OCV [V], dOCV/dSOC [V], R0, R1, R2 [ohm], bilinear in SOC and temperature; held at the edges of the tables."""
-    a = soc * _SOC_SCALE
+    a = soc * SOC_SCALE
     a = a if a > 0.0 else 0.0
-    a = a if a < _SOC_LAST else _SOC_LAST
+    a = a if a < SOC_LAST else SOC_LAST
     i = np.uint64(a)
     f = a - i
     b = (degC - DEGC_FIRST) * (1.0 / DEGC_STEP)
     b = b if b > 0.0 else 0.0
-    b = b if b < _DEGC_LAST else _DEGC_LAST
+    b = b if b < DEGC_LAST else DEGC_LAST
     j = np.uint64(b)
     g = b - j
     w00, w01, w10, w11 = (1.0 - f) * (1.0 - g), f * (1.0 - g), (1.0 - f) * g, f * g
-    k, m = i + _ONE, j + _ONE
+    k, m = i + ONE, j + ONE
     low, high = nodes[j, i, _OCV], nodes[j, k, _OCV]
     low_warm, high_warm = nodes[m, i, _OCV], nodes[m, k, _OCV]
     ocv_V = w00 * low + w01 * high + w10 * low_warm + w11 * high_warm
-    slope_V = _SOC_SCALE * ((1.0 - g) * (high - low) + g * (high_warm - low_warm))
+    slope_V = SOC_SCALE * ((1.0 - g) * (high - low) + g * (high_warm - low_warm))
     r0 = w00 * nodes[j, i, _R0] + w01 * nodes[j, k, _R0] + w10 * nodes[m, i, _R0] + w11 * nodes[m, k, _R0]
     r1 = w00 * nodes[j, i, _R1] + w01 * nodes[j, k, _R1] + w10 * nodes[m, i, _R1] + w11 * nodes[m, k, _R1]
     r2 = w00 * nodes[j, i, _R2] + w01 * nodes[j, k, _R2] + w10 * nodes[m, i, _R2] + w11 * nodes[m, k, _R2]
@@ -63,14 +63,35 @@ def parameters(nodes: Array, soc: float, degC: float) -> tuple[float, float, flo
 
 
 @compiled
-def over_soc(soc_nodes: Array, soc: float, column: int) -> float:
-    """One column of a table over SOC, linear between nodes, held at the ends."""
-    a = soc * _SOC_SCALE
+def over_soc(values: Array, soc: float) -> float:
+    """A table over SOC, (SOC_NODES,), linear between nodes, held at the ends."""
+    a = soc * SOC_SCALE
     a = a if a > 0.0 else 0.0
-    a = a if a < _SOC_LAST else _SOC_LAST
+    a = a if a < SOC_LAST else SOC_LAST
     i = np.uint64(a)
     f = a - i
-    value: float = (1.0 - f) * soc_nodes[i, column] + f * soc_nodes[i + _ONE, column]
+    value: float = (1.0 - f) * values[i] + f * values[i + ONE]
+    return value
+
+
+@compiled
+def at_node(nodes: Array, soc: float, degC: float, column: int) -> float:
+    """One column of `Cell.nodes`, bilinear in SOC and temperature, held at the edges."""
+    a = soc * SOC_SCALE
+    a = a if a > 0.0 else 0.0
+    a = a if a < SOC_LAST else SOC_LAST
+    i = np.uint64(a)
+    f = a - i
+    b = (degC - DEGC_FIRST) * (1.0 / DEGC_STEP)
+    b = b if b > 0.0 else 0.0
+    b = b if b < DEGC_LAST else DEGC_LAST
+    j = np.uint64(b)
+    g = b - j
+    k, m = i + ONE, j + ONE
+    w00, w01, w10, w11 = (1.0 - f) * (1.0 - g), f * (1.0 - g), (1.0 - f) * g, f * g
+    value: float = (
+        w00 * nodes[j, i, column] + w01 * nodes[j, k, column] + w10 * nodes[m, i, column] + w11 * nodes[m, k, column]
+    )
     return value
 
 
@@ -79,10 +100,10 @@ def over_degC(degC_nodes: Array, degC: float, column: int) -> float:
     """One column of a table over temperature, linear between nodes, held at the ends."""
     b = (degC - DEGC_FIRST) * (1.0 / DEGC_STEP)
     b = b if b > 0.0 else 0.0
-    b = b if b < _DEGC_LAST else _DEGC_LAST
+    b = b if b < DEGC_LAST else DEGC_LAST
     j = np.uint64(b)
     g = b - j
-    value: float = (1.0 - g) * degC_nodes[j, column] + g * degC_nodes[j + _ONE, column]
+    value: float = (1.0 - g) * degC_nodes[j, column] + g * degC_nodes[j + ONE, column]
     return value
 
 
@@ -91,10 +112,10 @@ def three_over_degC(degC_nodes: Array, degC: float) -> tuple[float, float, float
     """Time constants 1 and 2 [s] and the share of the nominal capacity at a temperature; held at the ends."""
     b = (degC - DEGC_FIRST) * (1.0 / DEGC_STEP)
     b = b if b > 0.0 else 0.0
-    b = b if b < _DEGC_LAST else _DEGC_LAST
+    b = b if b < DEGC_LAST else DEGC_LAST
     j = np.uint64(b)
     g = b - j
-    k = j + _ONE
+    k = j + ONE
     tau1_s = (1.0 - g) * degC_nodes[j, _TAU1] + g * degC_nodes[k, _TAU1]
     tau2_s = (1.0 - g) * degC_nodes[j, _TAU2] + g * degC_nodes[k, _TAU2]
     share = (1.0 - g) * degC_nodes[j, _SHARE] + g * degC_nodes[k, _SHARE]

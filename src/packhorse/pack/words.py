@@ -23,6 +23,10 @@ DEGC_FIRST, DEGC_STEP, DEGC_NODES = -40.0, 5.0, 25
 """Points of every table over temperature: -40, -35, ... 80 degC."""
 
 
+NODE_COLUMNS = 6
+"""Columns of `Cell.nodes`."""
+
+
 class Severity(IntEnum):
     """How much an event matters."""
 
