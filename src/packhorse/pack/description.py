@@ -113,6 +113,7 @@ class ModelError(Described):
     soc: list[Fraction] = Field(default=[0.0, 1.0], min_length=2)
     sigma_V: list[list[ModelVolt]] | None = None
     fast_sigma_V: ModelVolt | None = None
+    fast_share: Annotated[float, Field(ge=0, le=1)] = 0.1
     slow_s: Seconds = 900.0
     fast_s: Seconds = 20.0
 
@@ -193,6 +194,8 @@ class CellFile(Described):
     self_discharge_per_month: Annotated[float, Field(ge=0, le=0.2)] = 0.02
     model_sigma_V: Annotated[float, Field(gt=0, le=0.1)] = 0.01
     resistance_sigma: Annotated[float, Field(gt=0, le=1)] = 0.15
+    capacity_sigma: Annotated[float, Field(gt=0, le=0.5)] = 0.02
+    core_K_per_W: Annotated[float, Field(ge=0, le=50)] | None = None
     ocv: Ocv
     resistance: Resistance
     over_temperature: OverTemperature
