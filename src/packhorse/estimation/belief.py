@@ -61,8 +61,6 @@ OFFSET_S = 10 * 86_400.0
 RESISTANCE_S = 3600.0
 RESISTANCE_SOC = 0.2
 """For how long, and over how much SOC, a deviation of the resistance keeps its value (assumed)."""
-BIAS_SOC = 0.05
-"""Over how much SOC moved the bias of the cell model keeps its value (assumed)."""
 USUAL_S = 10 * 3600.0
 """How long it takes to get used to another resistance (assumed)."""
 AGEING_PER_S = (0.01 / math.sqrt(30 * 86_400.0)) ** 2
@@ -281,7 +279,7 @@ def count(
         flowed[k] = i
 
         far = moved if moved > 0.0 else -moved
-        kb = physics.decay(dt_s / cell.slow_s + far / BIAS_SOC)
+        kb = physics.decay(dt_s / cell.slow_s + far / cell.slow_soc)
         fresh[k] = 1.0 - kb * kb
         kr = physics.decay(dt_s / RESISTANCE_S + far / RESISTANCE_SOC)
         a1, a3 = per_A * charge[k] * efficiency * flowing, -per_A * i

@@ -111,6 +111,7 @@ def compile_cell(cell: CellFile, parallel: int = 1, capacity_Ah: float | None = 
         capacity_sigma=cell.capacity_sigma,
         fast_sigma_V=given(error.fast_sigma_V, 0.5 * cell.model_sigma_V),
         slow_s=error.slow_s,
+        slow_soc=error.slow_soc,
         fast_s=error.fast_s,
         fast_share=error.fast_share,
         core_K_per_W=core_K_per_W / parallel,

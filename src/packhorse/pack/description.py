@@ -105,7 +105,8 @@ class Ocv(Described):
 class ModelError(Described):
     """How wrong the cell model is (one sigma), as identification measured it or as assumed.
 
-    `sigma_V` is the part that lasts, over temperature (rows) and SOC; it keeps its value for about `slow_s`. What
+    `sigma_V` is the part that lasts, over temperature (rows) and SOC; it keeps its value for about `slow_s` and over
+    about `slow_soc`. What
     changes faster is `fast_sigma_V`, which keeps its value for about `fast_s`.
     """
 
@@ -115,6 +116,7 @@ class ModelError(Described):
     fast_sigma_V: ModelVolt | None = None
     fast_share: Annotated[float, Field(ge=0, le=1)] = 0.1
     slow_s: Seconds = 900.0
+    slow_soc: Annotated[float, Field(gt=0, le=1)] = 0.05
     fast_s: Seconds = 20.0
 
     @model_validator(mode="after")

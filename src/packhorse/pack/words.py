@@ -128,6 +128,7 @@ class Cell(NamedTuple):
     fast_sigma_V: float
     fast_share: float  # of the voltage over the resistances, that comes and goes
     slow_s: float
+    slow_soc: float
     fast_s: float
     core_K_per_W: float
     core_s: float

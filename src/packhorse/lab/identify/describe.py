@@ -45,6 +45,10 @@ BRIEF = 1.5
 """Currents allowed for ten seconds, in continuous ones. Assumed."""
 
 
+SLOW_SOC = 0.05
+"""Over how much SOC the lasting error keeps its value. Assumed."""
+
+
 class Errors(NamedTuple):
     """How wrong the model is, measured on logs that were left out."""
 
@@ -52,6 +56,7 @@ class Errors(NamedTuple):
     soc: Array  # (nodes,)
     sigma_V: Array  # (temperatures, nodes) lasting part
     fast_sigma_V: float
+    fast_share: float  # of the voltage over the resistances
     slow_s: float
     fast_s: float
     resistance_sigma: float
@@ -171,7 +176,9 @@ def describe(
                 "soc": rounded(errors.soc, 4),
                 "sigma_V": rounded(errors.sigma_V, 3),
                 "fast_sigma_V": rounded(errors.fast_sigma_V, 3),
+                "fast_share": rounded(errors.fast_share, 3),
                 "slow_s": rounded(errors.slow_s, 3),
+                "slow_soc": SLOW_SOC,
                 "fast_s": rounded(errors.fast_s, 3),
             },
         }

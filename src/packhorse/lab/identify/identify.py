@@ -20,7 +20,7 @@ from packhorse.pack.words import Array
 
 WEIGHT = {"ocv": 0.1, "pulse": 0.03, "capacity": 0.03, "drive": 1.0}
 """How much a row of each kind of test counts where tests contradict: a vehicle is most like a drive."""
-TAU1_S, TAU2_S = (3.0, 6.0, 12.0, 25.0), (60.0, 120.0, 250.0, 500.0)
+TAU1_S, TAU2_S = (3.0, 6.0, 12.0, 25.0), (60.0, 120.0, 250.0, 500.0, 1000.0, 2000.0)
 RATES = {"lfp": (15.0, 40.0, 100.0), "nmc": (15.0, 50.0), "nca": (15.0, 50.0)}
 SPEAKING = 2
 ANCHORINGS, MOST_SHIFT = 2, 0.1
@@ -55,8 +55,9 @@ def identify(training: Training, name: str, say: Callable[[str, float], None] = 
     known = known_of(slow, clusters(everything))
     chemistry = training.chemistry or chemistry_of(known.ocv_V[int(np.argmin(np.abs(known.centres - 25.0)))])
     limits_V = (min(float(log.cell_V.min()) for log in logs["ocv"]), max(float(log.cell_V.max()) for log in logs["ocv"]))
-    whole = [(log, WEIGHT[kind]) for kind in WEIGHT for log in logs[kind]]
-    pieces = [piece_of(known, part, weight, limits_V[1]) for log, weight in whole for part in split(log)]
+    pieces = [
+        piece_of(known, part, kind, limits_V[1]) for kind in WEIGHT for log in logs[kind] for part in split(log)
+    ]
     shape = best_shape(known, speaking(known, pieces), RATES[chemistry], say)
     say("circuit", 0.6)
     matrix, right, each = problem(known, shape, pieces)
@@ -73,10 +74,10 @@ def identify(training: Training, name: str, say: Callable[[str, float], None] = 
     return Identified(cell, known, shape, unknowns, pieces, left, errors)
 
 
-def piece_of(known: Known, log: CellLog, weight: float, max_V: float) -> Piece:
+def piece_of(known: Known, log: CellLog, kind: str, max_V: float) -> Piece:
     """A log with its SOC counted from where it starts."""
     start, hysteresis, guessed = start_of(known, log, max_V)
-    return Piece(log, counted(known, log, start), weight, guessed, hysteresis)
+    return Piece(log, counted(known, log, start), WEIGHT[kind], guessed, hysteresis, kind != "ocv")
 
 
 def anchored(known: Known, shape: Shape, piece: Piece, unknowns: Array) -> Piece:

@@ -26,8 +26,10 @@ STEP_PRIOR = 0.35
 """How much a resistance may change from node to node, as a share of the typical one."""
 ACROSS_PRIOR = 0.5
 """How much a resistance may change from one tested temperature to the next beyond Arrhenius' law, as a share."""
-START_PRIOR = 0.001
-"""How well a start from full is known."""
+START_PRIOR = 0.05
+"""How well a start is known that is not from full."""
+COUNT_SIGMA = 0.005
+"""How well counted SOC is known."""
 ROW_SIGMA_V = 0.010
 """One independent row in `CORRELATED_ROWS` is worth this much."""
 CORRELATED_ROWS = 20.0
@@ -50,6 +52,7 @@ class Piece(NamedTuple):
     weight: float
     guessed: bool
     start_h: float
+    works: bool
 
 
 class Sums(NamedTuple):
@@ -96,39 +99,47 @@ def matrix_of(known: Known, shape: Shape, piece: Piece) -> tuple[dict[int, Array
     return blocks, piece.log.cell_V - ocv_at(known, piece.soc, piece.log.cell_degC)
 
 
+def slope_at(known: Known, piece: Piece) -> Array:
+    """Slope of the OCV at each row [V]."""
+    ahead_V = ocv_at(known, piece.soc + 0.005, piece.log.cell_degC)
+    return (ahead_V - ocv_at(known, piece.soc - 0.005, piece.log.cell_degC)) / 0.01
+
+
+def row_weight(piece: Piece, slope_V: Array) -> Array:
+    """What each row is worth: the counted SOC is not exact either, which matters where the OCV is steep."""
+    return piece.weight / ((ROW_SIGMA_V**2 + (slope_V * COUNT_SIGMA) ** 2) * CORRELATED_ROWS)
+
+
 def sums(known: Known, shape: Shape, piece: Piece) -> Sums:
-    """Normal equations of one log over all blocks. A free start is projected out, with its prior."""
+    """Normal equations of one log over all blocks. A start that is a guess is projected out, with its prior."""
     unknowns = BLOCK * known.centres.size
     blocks, rest_V = matrix_of(known, shape, piece)
-    scale = piece.weight / (ROW_SIGMA_V**2 * CORRELATED_ROWS)
-    right = np.zeros(unknowns)
+    slope_V = slope_at(known, piece)
+    worth = row_weight(piece, slope_V)
+    right, lever = np.zeros(unknowns), np.zeros(unknowns)
     matrix = np.zeros((unknowns, unknowns))
-    ahead = ocv_at(known, piece.soc + 0.005, piece.log.cell_degC)
-    slope = (ahead - ocv_at(known, piece.soc - 0.005, piece.log.cell_degC)) / 0.01
-    lever = np.zeros(unknowns)
     for a, left in blocks.items():
         at = slice(a * BLOCK, (a + 1) * BLOCK)
-        right[at] = scale * (left.T @ rest_V)
-        lever[at] = scale * (left.T @ slope)
+        right[at] = left.T @ (worth * rest_V)
+        lever[at] = left.T @ (worth * slope_V)
         for b, other in blocks.items():
             if b >= a:
-                part = scale * (left.T @ other)
+                part = left.T @ (worth[:, None] * other)
                 matrix[at, b * BLOCK : (b + 1) * BLOCK] = part
                 matrix[b * BLOCK : (b + 1) * BLOCK, at] = part.T
-    prior = START_PRIOR if not piece.guessed else 50 * START_PRIOR
-    own = scale * float(slope @ slope) + 1.0 / prior**2
-    pull = scale * float(slope @ rest_V)
+    if not piece.guessed:
+        return Sums(matrix, right)
+    own = float(slope_V @ (worth * slope_V)) + 1.0 / START_PRIOR**2
+    pull = float(slope_V @ (worth * rest_V))
     return Sums(matrix - np.outer(lever, lever) / own, right - lever * (pull / own))
 
 
 def start_shift(known: Known, shape: Shape, piece: Piece, x: Array) -> float:
-    """How far a log's start is from where it was thought to be, given the solution."""
-    scale = piece.weight / (ROW_SIGMA_V**2 * CORRELATED_ROWS)
+    """How far the start of a log is from where it was guessed, given the solution."""
+    slope_V = slope_at(known, piece)
+    worth = row_weight(piece, slope_V)
     left_V = residual(known, shape, piece, x)
-    ahead = ocv_at(known, piece.soc + 0.005, piece.log.cell_degC)
-    slope = (ahead - ocv_at(known, piece.soc - 0.005, piece.log.cell_degC)) / 0.01
-    prior = START_PRIOR if not piece.guessed else 50 * START_PRIOR
-    return float(scale * (slope @ left_V) / (scale * (slope @ slope) + 1.0 / prior**2))
+    return float(slope_V @ (worth * left_V) / (slope_V @ (worth * slope_V) + 1.0 / START_PRIOR**2))
 
 
 def residual(known: Known, shape: Shape, piece: Piece, x: Array) -> Array:
