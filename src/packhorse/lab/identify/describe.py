@@ -110,6 +110,7 @@ def describe(
     x: Array,
     errors: Errors,
     limits_V: tuple[float, float],
+    doubt: float,
     logs: list[CellLog],
     efficiency: float,
 ) -> CellFile:
@@ -146,6 +147,7 @@ def describe(
             "max_discharge_degC": assumed.discharge_degC[1],
             "coulombic_efficiency": rounded(efficiency),
             "self_discharge_per_month": assumed.self_discharge_per_month,
+            "capacity_sigma": rounded(doubt, 3),
             "resistance_sigma": rounded(errors.resistance_sigma, 3),
             "ocv": {
                 "degC": rounded(known.centres, 4),

@@ -53,6 +53,7 @@ def identify(training: Training, name: str, say: Callable[[str, float], None] = 
     slow = slow_tests(logs["ocv"])
     everything = [log for kind in WEIGHT for log in logs[kind]]
     known = known_of(slow, clusters(everything))
+    doubt = min(slow, key=lambda one: abs(one.degC - 25.0)).doubt
     chemistry = training.chemistry or chemistry_of(known.ocv_V[int(np.argmin(np.abs(known.centres - 25.0)))])
     limits_V = (min(float(log.cell_V.min()) for log in logs["ocv"]), max(float(log.cell_V.max()) for log in logs["ocv"]))
     pieces = [
@@ -70,7 +71,7 @@ def identify(training: Training, name: str, say: Callable[[str, float], None] = 
     left = list(left_out(known, shape, pieces, each, matrix, right))
     errors = measure(known, shape, left, lambda piece: drop_V(known, shape, piece, unknowns))
     say("cell file", 1.0)
-    cell = describe(name, chemistry, known, shape, unknowns, errors, limits_V, everything, 1.0)
+    cell = describe(name, chemistry, known, shape, unknowns, errors, limits_V, doubt, everything, 1.0)
     return Identified(cell, known, shape, unknowns, pieces, left, errors)
 
 
