@@ -39,7 +39,6 @@ from packhorse.cell.table import (
     R1,
     R2,
     ROWS,
-    SLOPE,
     TAU1,
     TAU2,
     look_up,

@@ -95,7 +95,9 @@ def arrhenius(degC: Array, centre_degC: float, activation_K: float) -> Array:
     return np.asarray(np.exp(activation_K * (1.0 / (degC + KELVIN) - 1.0 / (centre_degC + KELVIN))))
 
 
-def columns(log: CellLog, soc: Array, centres: Array, shape: Shape, capacity_Ah: float, start_h: float) -> dict[int, Array]:
+def columns(
+    log: CellLog, soc: Array, centres: Array, shape: Shape, capacity_Ah: float, start_h: float
+) -> dict[int, Array]:
     """The matrix of one log by block: for each temperature that it touches, (times, BLOCK)."""
     dt = steps_s(log)
     over_r, over_ocv, over_h = hat(soc, R_NODES), hat(soc, OCV_NODES), hat(soc, HYSTERESIS_NODES)

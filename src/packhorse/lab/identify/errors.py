@@ -13,7 +13,6 @@ import numpy as np
 from packhorse.compiled import compiled
 from packhorse.lab.identify.circuit import Shape
 from packhorse.lab.identify.describe import Errors
-from packhorse.lab.identify.settled import typical_ohm
 from packhorse.lab.identify.solve import Known, Piece, Sums, bounds, residual, solution
 from packhorse.lab.identify.training import nearest, steps_s
 from packhorse.pack.words import Array
@@ -86,12 +85,16 @@ def measure(known: Known, shape: Shape, left: list[tuple[Piece, Array]], drop_V:
     slow = [low_pass(rest_V, steps_s(piece.log), SPLIT_S) for piece, rest_V in working]
     quick = [rest_V - lasting for (_, rest_V), lasting in zip(working, slow, strict=True)]
     drops = [drop_V(piece) for piece, _ in working]
-    share = share_of(slow, [low_pass(np.abs(d), steps_s(p.log), SPLIT_S) for d, (p, _) in zip(drops, working, strict=True)])
+    share = share_of(
+        slow, [low_pass(np.abs(d), steps_s(p.log), SPLIT_S) for d, (p, _) in zip(drops, working, strict=True)]
+    )
     every = by_soc([piece.soc for piece, _ in working], slow)
     table = np.empty((known.centres.size, SOC_BINS.size))
     for t in range(known.centres.size):
         here = [
-            k for k, (p, _) in enumerate(working) if nearest(float(np.median(p.log.cell_degC)), list(known.centres)) == t
+            k
+            for k, (p, _) in enumerate(working)
+            if nearest(float(np.median(p.log.cell_degC)), list(known.centres)) == t
         ]
         table[t] = by_soc([working[k][0].soc for k in here], [slow[k] for k in here]) if here else every
     brief, brief_share = brief_error(quick, drops)

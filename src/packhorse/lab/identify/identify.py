@@ -55,10 +55,11 @@ def identify(training: Training, name: str, say: Callable[[str, float], None] = 
     known = known_of(slow, clusters(everything))
     doubt = min(slow, key=lambda one: abs(one.degC - 25.0)).doubt
     chemistry = training.chemistry or chemistry_of(known.ocv_V[int(np.argmin(np.abs(known.centres - 25.0)))])
-    limits_V = (min(float(log.cell_V.min()) for log in logs["ocv"]), max(float(log.cell_V.max()) for log in logs["ocv"]))
-    pieces = [
-        piece_of(known, part, kind, limits_V[1]) for kind in WEIGHT for log in logs[kind] for part in split(log)
-    ]
+    limits_V = (
+        min(float(log.cell_V.min()) for log in logs["ocv"]),
+        max(float(log.cell_V.max()) for log in logs["ocv"]),
+    )
+    pieces = [piece_of(known, part, kind, limits_V[1]) for kind in WEIGHT for log in logs[kind] for part in split(log)]
     shape = best_shape(known, speaking(known, pieces), RATES[chemistry], say)
     say("circuit", 0.6)
     matrix, right, each = problem(known, shape, pieces)
@@ -122,7 +123,10 @@ def best_shape(known: Known, pieces: list[Piece], rates: tuple[float, ...], say:
     """Time constants, activation temperature and hysteresis rate by search along one after the other."""
     best = Shape(12.0, 250.0, 4000.0, rates[-1])
     choices: dict[str, tuple[float, ...]] = {
-        "tau2_s": TAU2_S, "tau1_s": TAU1_S, "activation_K": ACTIVATION_K, "hysteresis_rate": rates,
+        "tau2_s": TAU2_S,
+        "tau1_s": TAU1_S,
+        "activation_K": ACTIVATION_K,
+        "hysteresis_rate": rates,
     }
     done = 0
     for field, values in choices.items():

@@ -136,7 +136,7 @@ def aligned(charge: Branch, discharge: Branch) -> Branch | None:
     if charge.voltage_V[0] > discharge.voltage_V[SOC_NODES // 4] or share > 1.0:
         return None
     voltage = np.interp(SOC_GRID / share, SOC_GRID, charge.voltage_V)
-    beyond = SOC_GRID > share * TAIL
+    beyond = share * TAIL < SOC_GRID
     half_V = np.interp(share * TAIL, SOC_GRID, voltage - discharge.voltage_V)
     return charge._replace(voltage_V=np.where(beyond, discharge.voltage_V + half_V, voltage))
 
