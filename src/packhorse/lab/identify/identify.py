@@ -13,7 +13,20 @@ from packhorse.lab.identify.describe import Errors, chemistry_of, describe
 from packhorse.lab.identify.errors import left_out, measure
 from packhorse.lab.identify.settled import known_of, start_of, typical_ohm
 from packhorse.lab.identify.slow import slow_tests
-from packhorse.lab.identify.solve import Known, Piece, Sums, bounds, counted, prior, solution, start_shift, sums
+from packhorse.lab.identify.solve import (
+    Known,
+    Piece,
+    Sums,
+    bounds,
+    counted,
+    ocv_at,
+    prior,
+    row_weight,
+    slope_at,
+    solution,
+    start_shift,
+    sums,
+)
 from packhorse.lab.identify.training import Training, clusters, nearest, split, thinned
 from packhorse.pack.description import CellFile
 from packhorse.pack.words import Array
@@ -23,6 +36,8 @@ WEIGHT = {"ocv": 0.1, "pulse": 0.03, "capacity": 0.03, "drive": 1.0}
 TAU1_S, TAU2_S = (3.0, 6.0, 12.0, 25.0), (60.0, 120.0, 250.0, 500.0, 1000.0, 2000.0)
 RATES = {"lfp": (15.0, 40.0, 100.0), "nmc": (15.0, 50.0), "nca": (15.0, 50.0)}
 SPEAKING = 2
+LONG_SOC = 0.15
+"""A piece that moves less cannot tell by its shape where it is."""
 ANCHORINGS, MOST_SHIFT = 2, 0.1
 ACTIVATION_K = (2500.0, 4000.0, 5500.0)
 
@@ -60,6 +75,7 @@ def identify(training: Training, name: str, say: Callable[[str, float], None] = 
         max(float(log.cell_V.max()) for log in logs["ocv"]),
     )
     pieces = [piece_of(known, part, kind, limits_V[1]) for kind in WEIGHT for log in logs[kind] for part in split(log)]
+    pieces = [placed(known, piece, pieces) for piece in pieces]
     shape = best_shape(known, speaking(known, pieces), RATES[chemistry], say)
     say("circuit", 0.6)
     matrix, right, each = problem(known, shape, pieces)
@@ -80,6 +96,29 @@ def piece_of(known: Known, log: CellLog, kind: str, max_V: float) -> Piece:
     """A log with its SOC counted from where it starts."""
     start, hysteresis, guessed = start_of(known, log, max_V)
     return Piece(log, counted(known, log, start), WEIGHT[kind], guessed, hysteresis, kind != "ocv")
+
+
+def placed(known: Known, piece: Piece, pieces: list[Piece]) -> Piece:
+    """A long piece whose start is a guess, started where the slow tests and it fit together best.
+
+    On a flat curve a first voltage says little of the start, and the whole log much.
+    """
+    if not piece.guessed or not piece.works or float(np.ptp(piece.soc)) < LONG_SOC:
+        return piece
+    slow = [other for other in pieces if not other.works]
+    shape = Shape(TAU1_S[2], TAU2_S[3], ACTIVATION_K[1], 50.0)
+    room = (-float(piece.soc.min()), 1.0 - float(piece.soc.max()))
+    moves = [move for move in np.arange(-0.24, 0.25, 0.04) if room[0] - 0.05 <= move <= room[1] + 0.05] or [0.0]
+    tried = [piece._replace(soc=piece.soc + move) for move in moves]
+    costs = [cost(known, shape, [*slow, one]) + fixed_cost(known, one) for one in tried]
+    return tried[int(np.argmin(costs))]
+
+
+def fixed_cost(known: Known, piece: Piece) -> float:
+    """What the OCV alone leaves of a piece's voltage, squared and weighted: the part of its cost that no fit changes."""
+    rest_V = piece.log.cell_V - ocv_at(known, piece.soc, piece.log.cell_degC)
+    worth = row_weight(piece, slope_at(known, piece))
+    return float(rest_V @ (worth * rest_V))
 
 
 def anchored(known: Known, shape: Shape, piece: Piece, unknowns: Array) -> Piece:

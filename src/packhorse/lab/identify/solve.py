@@ -20,7 +20,7 @@ from packhorse.lab.identify.slow import SOC_GRID
 from packhorse.lab.identify.training import moved_Ah
 from packhorse.pack.words import Array
 
-OCV_PRIOR_V = 0.012
+OCV_PRIOR_V = 0.006
 """How far the equilibrium may be from the mean of the slow branches."""
 STEP_PRIOR = 0.35
 """How much a resistance may change from node to node, as a share of the typical one."""
