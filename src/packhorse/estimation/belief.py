@@ -234,7 +234,7 @@ def hear_offset(rows: Rows, p: Array, reading_A: float, sensors: Sensors, dt_s: 
 
 
 @kernel
-def count(
+def count(  # noqa: PLR0915 - one cell, one prediction, in the order of the textbook
     table: Array,
     around: Array,
     rows: Rows,
@@ -248,7 +248,7 @@ def count(
     current_A, heard_s, dt_s, unheard, flowing, bleed_ohm = heard
     ocv_V, r0, r1, r2 = table[OCV], table[R0], table[R1], table[R2]
     tau1, tau2, capacity = table[TAU1], table[TAU2], table[CAPACITY]
-    soc, offset, bias, charge, resistance, usual, rc1, rc2, h, surprise, core_K = rows
+    soc, offset, bias, charge, resistance, usual, rc1, rc2, h, _surprise, core_K = rows
     p00, p01, p02, p03, p04 = p[0], p[1], p[2], p[3], p[4]
     p11, p12, p13, p14 = p[5], p[6], p[7], p[8]
     p22, p23, p24, p33, p34, p44 = p[9], p[10], p[11], p[12], p[13], p[14]

@@ -10,9 +10,11 @@ import numpy as np
 from packhorse import estimation
 from packhorse.cell import physics
 from packhorse.compiled import compiled
+from packhorse.estimation.temperature import ROOM_DEGC
 from packhorse.io.cell_logs import CellLog
 from packhorse.pack.compile import compile_pack
 from packhorse.pack.description import CellFile, PackFile, SensorsPart
+from packhorse.pack.known import known
 from packhorse.pack.words import Array, Belief, Frame, Pack
 
 SAID_SIGMA = 0.2
@@ -93,7 +95,7 @@ def follow(pack: Pack, belief: Belief, time_s: Array, current_A: Array, cell_V: 
 @compiled
 def say(pack: Pack, belief: Belief, time_s: float, degC: float, row: Array) -> None:
     """One row of `Estimates`."""
-    p, warm = belief.covariance[0, :, 0], degC if degC == degC else 25.0
+    p, warm = belief.covariance[0, :, 0], degC if known(degC) else ROOM_DEGC
     soc, factor = belief.soc[0, 0], belief.charge_factor[0, 0]
     _ocv, _slope, r0, _r1, _r2 = physics.parameters(pack.cell.nodes, soc, warm)
     row[0], row[1], row[2] = time_s, soc, math.sqrt(p[0])

@@ -131,9 +131,9 @@ def describe(
             "name": name,
             "chemistry": chemistry,
             "sources": [
-                f"measured: OCV, hysteresis, resistances, time constants, capacity and model error, identified from {files}",
-                f"measured: largest current held for ten seconds, {discharge_rate:.3g}C discharge, {charge_rate:.3g}C charge",
-                f"assumed, typical of {chemistry}: mass, heat capacity, temperature limits, self-discharge, current ratings",
+                f"measured: OCV, hysteresis, resistances, capacity and model error, identified from {files}",
+                f"measured: largest current for ten seconds, {discharge_rate:.3g}C discharge, {charge_rate:.3g}C charge",
+                f"assumed, typical of {chemistry}: mass, heat capacity, temperature limits, self-discharge, ratings",
             ],
             "capacity_Ah": rounded(capacity_Ah),
             "min_V": rounded(low_V, 4),

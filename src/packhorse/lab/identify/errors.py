@@ -76,7 +76,7 @@ def correlation_s(parts: list[tuple[Array, Array]], otherwise: float) -> float:
     return float(lags[below[0]]) if below.size else float(lags[-1])
 
 
-def measure(known: Known, shape: Shape, left: list[tuple[Piece, Array]], drop_V: Callable[[Piece], Array]) -> Errors:
+def measure(known: Known, left: list[tuple[Piece, Array]], drop_V: Callable[[Piece], Array]) -> Errors:
     """Errors by temperature and SOC from what is left of the voltage. `drop_V` gives the voltage over resistances.
 
     Tests at work speak of a cell at work; slow tests speak only where there are no others at all.

@@ -86,7 +86,7 @@ def identify(training: Training, name: str, say: Callable[[str, float], None] = 
         unknowns = solution(matrix, right, bounds(known.centres.size))
     say("model error", 0.8)
     left = list(left_out(known, shape, pieces, each, matrix, right))
-    errors = measure(known, shape, left, lambda piece: drop_V(known, shape, piece, unknowns))
+    errors = measure(known, left, lambda piece: drop_V(known, shape, piece, unknowns))
     say("cell file", 1.0)
     cell = describe(name, chemistry, known, shape, unknowns, errors, limits_V, doubt, everything, 1.0)
     return Identified(cell, known, shape, unknowns, pieces, left, errors)

@@ -110,8 +110,7 @@ def paired(group: list[Branch]) -> Slow:
     """The longest discharge and the longest charge of one temperature, over one SOC."""
     discharge = max((b for b in group if b.discharge), key=lambda b: b.charge_Ah, default=None)
     charge = max((b for b in group if not b.discharge), key=lambda b: b.charge_Ah, default=None)
-    main = discharge or charge
-    assert main is not None
+    main = discharge or group[0]
     capacity_Ah, doubt = main.charge_Ah, CAPACITY_DOUBT
     if discharge and charge:
         apart = abs(charge.charge_Ah / discharge.charge_Ah - 1.0)
@@ -160,7 +159,6 @@ def middle(slow: Slow, half_V: Array) -> Array:
     """Equilibrium at one temperature: the mean of both branches, or the one there is, moved by the usual half."""
     if slow.discharge and slow.charge:
         return rising(0.5 * (slow.discharge.voltage_V + slow.charge.voltage_V))
-    if slow.discharge:
-        return rising(slow.discharge.voltage_V + half_V)
-    assert slow.charge is not None
-    return rising(slow.charge.voltage_V - half_V)
+    if slow.charge:
+        return rising(slow.charge.voltage_V - half_V)
+    return rising(slow.discharge.voltage_V + half_V) if slow.discharge else np.empty(0)

@@ -13,6 +13,7 @@ from packhorse.lab.identify.circuit import (
     OCV_NODES,
     R_NODES,
     Shape,
+    arrhenius,
     columns,
     layout,
 )
@@ -30,6 +31,8 @@ START_PRIOR = 0.05
 """How well a start is known that is not from full."""
 COUNT_SIGMA = 0.005
 """How well counted SOC is known."""
+NEAR_EMPTY = 0.15
+"""Below this SOC resistances bend more."""
 ROW_SIGMA_V = 0.010
 """One independent row in `CORRELATED_ROWS` is worth this much."""
 CORRELATED_ROWS = 20.0
@@ -151,52 +154,72 @@ def residual(known: Known, shape: Shape, piece: Piece, x: Array) -> Array:
     return rest_V - modelled
 
 
+class Beforehand:
+    """Normal equations of what is believed beforehand, written down one wish after the other."""
+
+    def __init__(self, unknowns: int) -> None:
+        self.matrix = np.zeros((unknowns, unknowns))
+        self.right = np.zeros(unknowns)
+
+    def near(self, at: int, value: float, sigma: float) -> None:
+        """One unknown is near a value."""
+        self.matrix[at, at] += 1.0 / sigma**2
+        self.right[at] += value / sigma**2
+
+    def like(self, at: int, other: int, factor: float, sigma: float) -> None:
+        """One unknown is near `factor` times another."""
+        weight = 1.0 / sigma**2
+        self.matrix[at, at] += weight
+        self.matrix[other, other] += weight * factor**2
+        self.matrix[at, other] -= weight * factor
+        self.matrix[other, at] -= weight * factor
+
+
 def prior(known: Known, typical_ohm: Array, activation_K: float) -> tuple[Array, Array]:
     """Matrix and right side of what is believed beforehand: small corrections, smooth resistances."""
-    temperatures, place = known.centres.size, layout()
-    unknowns = BLOCK * temperatures
-    matrix, right = np.zeros((unknowns, unknowns)), np.zeros(unknowns)
+    wishes = Beforehand(BLOCK * known.centres.size)
+    half_V = np.interp(HYSTERESIS_NODES, SOC_GRID, known.half_V)
+    for t in range(known.centres.size):
+        wish_ocv(wishes, t * BLOCK)
+        wish_resistance(wishes, known, typical_ohm, activation_K, t)
+        wish_hysteresis(wishes, half_V, t, last=t + 1 == known.centres.size)
+    return wishes.matrix, wishes.right
 
-    def pull(a: int, b: int, factor: float, sigma: float) -> None:
-        weight = 1.0 / sigma**2
-        matrix[a, a] += weight
-        matrix[b, b] += weight * factor**2
-        matrix[a, b] -= weight * factor
-        matrix[b, a] -= weight * factor
 
-    half_at = np.interp(HYSTERESIS_NODES, SOC_GRID, known.half_V)
-    for t in range(temperatures):
-        at = t * BLOCK
-        for k in range(OCV_NODES.size):
-            matrix[at + k, at + k] += 1.0 / OCV_PRIOR_V**2
+def wish_ocv(wishes: Beforehand, at: int) -> None:
+    """OCV is near the mean of the slow branches, and its correction smooth."""
+    for k in range(OCV_NODES.size):
+        wishes.near(at + k, 0.0, OCV_PRIOR_V)
+        if k:
+            wishes.like(at + k, at + k - 1, 1.0, OCV_PRIOR_V * np.sqrt((OCV_NODES[k] - OCV_NODES[k - 1]) / 0.1))
+
+
+def wish_resistance(wishes: Beforehand, known: Known, typical_ohm: Array, activation_K: float, t: int) -> None:
+    """Resistances are of a typical size, smooth over SOC but near empty, and follow Arrhenius over temperature."""
+    for part in layout().resistance:
+        for k in range(R_NODES.size):
+            at = t * BLOCK + part.start + k
+            wishes.near(at, 0.0, 10.0 * typical_ohm[t])
             if k:
-                step = OCV_NODES[k] - OCV_NODES[k - 1]
-                pull(at + k, at + k - 1, 1.0, OCV_PRIOR_V * np.sqrt(step / 0.1))
-        for part in place.resistance:
-            for k in range(R_NODES.size):
-                one = at + part.start + k
-                matrix[one, one] += 1.0 / (10.0 * typical_ohm[t]) ** 2
-                if k:
-                    step = np.sqrt((R_NODES[k] - R_NODES[k - 1]) / 0.1)
-                    low = 3.0 if R_NODES[k] <= 0.15 else 1.0
-                    pull(one, one - 1, 1.0, STEP_PRIOR * typical_ohm[t] * step * low)
-                if t + 1 < temperatures:
-                    warmer = one + BLOCK
-                    fall = np.exp(
-                        activation_K * (1.0 / (known.centres[t] + 273.15) - 1.0 / (known.centres[t + 1] + 273.15))
-                    )
-                    gap = np.sqrt((known.centres[t + 1] - known.centres[t]) / 10.0)
-                    pull(one, warmer, fall, ACROSS_PRIOR * typical_ohm[t] * gap)
-        for k in range(HYSTERESIS_NODES.size):
-            one = at + place.hysteresis.start + k
-            most_V = max(0.6 * half_at[k], 1e-4)
-            matrix[one, one] += 1.0 / most_V**2
-            right[one] += 0.5 * half_at[k] / most_V**2
-            if k:
-                pull(one, one - 1, 1.0, most_V)
-            if t + 1 < temperatures:
-                pull(one, one + BLOCK, 1.0, most_V)
-    return matrix, right
+                bends = 3.0 if R_NODES[k] <= NEAR_EMPTY else 1.0
+                step = bends * np.sqrt((R_NODES[k] - R_NODES[k - 1]) / 0.1)
+                wishes.like(at, at - 1, 1.0, STEP_PRIOR * typical_ohm[t] * step)
+            if t + 1 < known.centres.size:
+                cold, warm = known.centres[t], known.centres[t + 1]
+                fall = float(arrhenius(np.array([cold]), warm, activation_K)[0])
+                wishes.like(at, at + BLOCK, fall, ACROSS_PRIOR * typical_ohm[t] * np.sqrt((warm - cold) / 10.0))
+
+
+def wish_hysteresis(wishes: Beforehand, half_V: Array, t: int, last: bool) -> None:
+    """Hysteresis is about half of what parts the slow branches, and smooth."""
+    for k in range(HYSTERESIS_NODES.size):
+        at = t * BLOCK + layout().hysteresis.start + k
+        most_V = max(0.6 * half_V[k], 1e-4)
+        wishes.near(at, 0.5 * half_V[k], most_V)
+        if k:
+            wishes.like(at, at - 1, 1.0, most_V)
+        if not last:
+            wishes.like(at, at + BLOCK, 1.0, most_V)
 
 
 def bounds(temperatures: int) -> Array:
