@@ -132,7 +132,7 @@ def describe(
             "chemistry": chemistry,
             "sources": [
                 f"measured: OCV, hysteresis, resistances, capacity and model error, identified from {files}",
-                f"measured: largest current for ten seconds, {discharge_rate:.3g}C discharge, {charge_rate:.3g}C charge",
+                f"measured: largest current for 10 s, {discharge_rate:.3g}C discharge, {charge_rate:.3g}C charge",
                 f"assumed, typical of {chemistry}: mass, heat capacity, temperature limits, self-discharge, ratings",
             ],
             "capacity_Ah": rounded(capacity_Ah),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from packhorse.io.cell_logs import CellLog
 from packhorse.lab.identify.circuit import BLOCK, Shape, columns, layout
@@ -63,6 +64,12 @@ def identify(training: Training, name: str, say: Callable[[str, float], None] = 
 
     Raises ValueError, in one line, where the logs do not hold what is needed.
     """
+    with threadpool_limits(limits=1):  # matrices this small gain nothing from threads, and lose all on a busy machine
+        return identified(training, name, say)
+
+
+def identified(training: Training, name: str, say: Callable[[str, float], None]) -> Identified:
+    """`identify` on one thread."""
     say("slow tests", 0.0)
     logs = {kind: [thinned(log) for log in getattr(training, kind)] for kind in WEIGHT}
     slow = slow_tests(logs["ocv"])
@@ -158,7 +165,9 @@ def cost(known: Known, shape: Shape, pieces: list[Piece]) -> float:
     return float(x @ matrix @ x - 2.0 * (right @ x))
 
 
-def best_shape(known: Known, pieces: list[Piece], rates: tuple[float, ...], say: Callable[[str, float], None]) -> Shape:
+def best_shape(
+    known: Known, pieces: list[Piece], rates: tuple[float, ...], say: Callable[[str, float], None]
+) -> Shape:
     """Time constants, activation temperature and hysteresis rate by search along one after the other."""
     best = Shape(12.0, 250.0, 4000.0, rates[-1])
     choices: dict[str, tuple[float, ...]] = {
