@@ -83,7 +83,8 @@ def test_the_first_voltage_gives_the_first_belief() -> None:
     for true_soc in (0.05, 0.3, 0.55, 0.95):
         _, cell_V = life_of(PACK.cell, true_soc, np.zeros(1), 1.0)
         estimate = bms.step(PACK, bms.start(PACK), calm(PACK, cell_V=np.full((1, 1), cell_V[0])))[1].estimate
-        assert estimate.soc_min[0] == pytest.approx(true_soc, abs=1e-6)
+        assert abs(estimate.soc_min[0] - true_soc) < 0.02
+        assert abs(estimate.soc_min[0] - true_soc) < 2.0 * estimate.soc_sigma
 
 
 def test_doubt_shrinks_with_what_is_heard() -> None:
@@ -147,6 +148,7 @@ def test_on_a_flat_curve_the_doubt_stays_honest(offset_V: float) -> None:
     current_A = swing_A + np.repeat(np.random.default_rng(3).permuted(np.tile([-60.0, 60.0], 180)), 10)
     soc, cell_V = life_of(true, 0.5, current_A, 10.0)
     state = sure(bms.start(pack)._replace(time_s=0.0), 0.55, 0.1)
+    state.belief.covariance[:, 9] = 0.011**2  # the model's own error, and a hysteresis that nobody has seen
     state = state._replace(belief=state.belief._replace(started=1.0))
     _, record = believe(pack, state, current_A + pack.sensors.current_offset_A, cell_V, 10.0)
     error = np.abs(record.soc_min[:, 0] - soc)

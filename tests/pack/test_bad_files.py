@@ -47,7 +47,7 @@ CELL_SLIPS = {
         ["ocv.entropy_V_per_K", "fall with SOC", "check its sign"],
     ),
     "millivolts": ("max_V = 4.2", "max_V = 4200.0", ["max_V: found 4200", "0.5 to 5", "in V, not mV"]),
-    "millivolts in a list": ("3.45,", "3450,", ["ocv.ocv_V[1]: found 3450", "in V, not mV"]),
+    "millivolts in a list": ("3.45,", "3450,", ["ocv.ocv_V[0][1]: found 3450", "in V, not mV"]),
     "OCV beyond the limits": ("max_V = 4.2", "max_V = 3.9", ["ocv_V runs 3 to 4.18 V", "2.8..3.9", "check the units"]),
     "limits upside down": ("min_V = 2.8", "min_V = 4.5", ["min_V < nominal_V < max_V", "4.5, 3.7, 4.2"]),
     "milliampere": ("discharge_A = [100,", "discharge_A = [100000,", ["discharge_A[0]: found 100000", "not mA"]),
@@ -60,7 +60,11 @@ CELL_SLIPS = {
     "gram": ("mass_kg = 1.5", "mass_kg = 1500.0", ["mass_kg: found 1500", "in kg, not g"]),
     "kelvin": ("charge_degC = 50.0", "charge_degC = 323.0", ["max_charge_degC: found 323", "in degC, not K"]),
     "temperatures upside down": ("max_charge_degC = 50.0", "max_charge_degC = -5.0", ["min_charge_degC", "0 and -5"]),
-    "milliohm": ("r0_ohm = [[0.002", "r0_ohm = [[2.0", ["resistance.r0_ohm[0][0]: found 2.0", "in ohm, not mohm"]),
+    "milliohm": (
+        "r0_ohm = [[0.002",
+        "r0_ohm = [[2.0",
+        ["resistance.r0_ohm reaches 2 ohm", "100 Ah", "(ohm, not mohm)"],
+    ),
     "milliohm below one": (
         "[[0.002, 0.002], [0.001, 0.001]]",
         "[[0.4, 0.4], [0.2, 0.2]]",

@@ -70,11 +70,11 @@ WIDTH, WIDTH_LEAST = 0.5, 0.01
 """The slope of the OCV is taken so many sigma, and at least so much SOC, to both sides."""
 START_SIGMA_MOST, SOC_SIGMA_LEAST = 0.5, 0.002
 """No belief is wider than knowing nothing, and none narrower than the meaning of SOC itself (assumed)."""
-START_STRANGE = 0.02
+START_STRANGE = 0.002
 """How likely it is that the first voltage says nothing (assumed)."""
 FULL_SOC, EMPTY_SOC = 0.97, 0.03
 """A cell found beyond these has just been charged or discharged, and its hysteresis lies on that side."""
-START_POINTS = 101
+START_POINTS = 201
 TINY = 1e-25
 """Numbers below this are taken for zero, or the processor would crawl through denormals."""
 COVARIANCES = 15
@@ -465,6 +465,7 @@ def located(
 ) -> tuple[float, float]:
     """SOC and its sigma where a first voltage meets the curve, given what was said before; over the whole curve."""
     total, first_moment, second_moment = 0.0, 0.0, 0.0
+    strange_per_V = START_STRANGE / (cell.max_V - cell.min_V)
     for point in range(START_POINTS):
         soc = point / (START_POINTS - 1.0)
         ocv_V, _slope, r0, r1, r2 = physics.parameters(cell.nodes, soc, degC)
@@ -478,7 +479,7 @@ def located(
         away = (soc - said) / said_sigma
         away = away if said_sigma < START_SIGMA_MOST else 0.0
         away2 = away * away if away * away < 300.0 else 300.0
-        weight = (START_STRANGE + math.exp(-0.5 * off2)) / doubt_V * math.exp(-0.5 * away2)
+        weight = (math.exp(-0.5 * off2) / doubt_V + strange_per_V) * math.exp(-0.5 * away2)
         total += weight
         first_moment += weight * soc
         second_moment += weight * soc * soc

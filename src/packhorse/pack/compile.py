@@ -76,7 +76,7 @@ def compile_cell(cell: CellFile, parallel: int = 1, capacity_Ah: float | None = 
     entropy = np.interp(SOC_GRID, ocv.soc, ocv.entropy_V_per_K or [0.0] * len(ocv.soc))
     nodes = np.empty((DEGC_NODES, SOC_NODES, 6))
     beyond_K = DEGC_GRID - np.clip(DEGC_GRID, ocv.degC[0], ocv.degC[-1])
-    nodes[:, :, 0] = over_grid(ocv.soc, ocv.ocv_rows(), ocv.degC) + np.outer(beyond_K, entropy)
+    nodes[:, :, 0] = over_grid(ocv.soc, ocv.ocv_V, ocv.degC) + np.outer(beyond_K, entropy)
     must(
         bool(np.all(np.diff(nodes[:, :, 0], axis=1) > 0)),
         "ocv.entropy_V_per_K makes the OCV fall with SOC at some temperature from -40 to 80 degC; check its sign and "

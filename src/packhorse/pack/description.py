@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Celsius = Annotated[float, Field(ge=-60, le=120)]
@@ -23,6 +23,7 @@ ModelVolt = Annotated[float, Field(gt=0, le=0.5)]
 LEAST_WH_PER_KG, MOST_WH_PER_KG = 20.0, 600.0
 MOST_DROP_V = 1.0
 MOST_RATE_PER_H = 100.0
+MOST_OHM_AH = 10.0
 """No cell is beyond these; figures that are were given in another unit."""
 
 
@@ -43,10 +44,13 @@ def must(condition: bool, message: str) -> None:
         raise ValueError(message)
 
 
-def rows_of(table: list[float] | list[list[float]]) -> list[list[float]]:
-    """A table as rows over temperature; a single list is one row."""
-    rows = [row for row in table if isinstance(row, list)]
-    return rows or [[value for value in table if not isinstance(value, list)]]
+def as_rows(table: object) -> object:
+    """A table over temperature as rows; a plain list is one row."""
+    return [table] if isinstance(table, list) and table and not isinstance(table[0], list) else table
+
+
+CellVoltRows = Annotated[list[list[CellVolt]], Field(min_length=1), BeforeValidator(as_rows)]
+HalfWidthRows = Annotated[list[list[HalfWidth]], Field(min_length=1), BeforeValidator(as_rows)]
 
 
 class Ocv(Described):
@@ -57,8 +61,8 @@ class Ocv(Described):
 
     degC: list[Celsius] = Field(default=[25.0], min_length=1)
     soc: list[Fraction] = Field(min_length=3)
-    ocv_V: list[CellVolt] | list[list[CellVolt]] = Field(min_length=1)
-    hysteresis_V: list[HalfWidth] | list[list[HalfWidth]] | None = None
+    ocv_V: CellVoltRows
+    hysteresis_V: HalfWidthRows | None = None
     entropy_V_per_K: list[Annotated[float, Field(ge=-0.005, le=0.005)]] | None = None
     hysteresis_rate: Annotated[float, Field(ge=0, le=500)] = 50.0
 
@@ -70,7 +74,7 @@ class Ocv(Described):
             self.soc[0] == 0.0 and self.soc[-1] == 1.0,
             f"soc runs {self.soc[0]:g} to {self.soc[-1]:g}; it must start at 0 and end at 1",
         )
-        for name, rows in (("ocv_V", self.ocv_rows()), ("hysteresis_V", self.hysteresis_rows())):
+        for name, rows in (("ocv_V", self.ocv_V), ("hysteresis_V", self.hysteresis_rows())):
             must(
                 len(rows) in {1, len(self.degC)},
                 f"{name} has {len(rows)} rows for {len(self.degC)} temperatures (degC); give one for each",
@@ -85,7 +89,7 @@ class Ocv(Described):
             entropy is None or len(entropy) == len(self.soc),
             f"entropy_V_per_K has {len(entropy or [])} values for {len(self.soc)} soc points; give one for each",
         )
-        for row in self.ocv_rows():
+        for row in self.ocv_V:
             for soc, low, high in zip(self.soc[1:], row, row[1:], strict=False):
                 must(
                     high > low,
@@ -93,13 +97,9 @@ class Ocv(Described):
                 )
         return self
 
-    def ocv_rows(self) -> list[list[float]]:
-        """OCV as rows over temperature."""
-        return rows_of(self.ocv_V)
-
     def hysteresis_rows(self) -> list[list[float]]:
         """Half-width of the hysteresis as rows over temperature; zero where none is given."""
-        return rows_of(self.hysteresis_V or [0.0] * len(self.soc))
+        return self.hysteresis_V or [[0.0] * len(self.soc)]
 
 
 class ModelError(Described):
@@ -115,8 +115,8 @@ class ModelError(Described):
     sigma_V: list[list[ModelVolt]] | None = None
     fast_sigma_V: ModelVolt | None = None
     fast_share: Annotated[float, Field(ge=0, le=1)] = 0.1
-    slow_s: Seconds = 900.0
-    slow_soc: Annotated[float, Field(gt=0, le=1)] = 0.05
+    slow_s: Seconds = 14_400.0
+    slow_soc: Annotated[float, Field(gt=0, le=1)] = 0.5
     fast_s: Seconds = 20.0
 
     @model_validator(mode="after")
@@ -209,7 +209,7 @@ class CellFile(Described):
             self.min_V < self.nominal_V < self.max_V,
             f"min_V < nominal_V < max_V is needed, found {self.min_V:g}, {self.nominal_V:g}, {self.max_V:g}",
         )
-        lowest_V, highest_V = (pick(row[end] for row in self.ocv.ocv_rows()) for pick, end in ((min, 0), (max, -1)))
+        lowest_V, highest_V = (pick(row[end] for row in self.ocv.ocv_V) for pick, end in ((min, 0), (max, -1)))
         must(
             highest_V <= self.max_V + 0.05 and lowest_V >= self.min_V - 0.3,
             f"ocv_V runs {lowest_V:g} to {highest_V:g} V, outside min_V..max_V "
@@ -228,6 +228,13 @@ class CellFile(Described):
                 drop_V <= MOST_DROP_V,
                 f"resistance.{name} is {least_ohm:g} ohm even where it is least, which takes {drop_V:.3g} V at "
                 f"{self.capacity_Ah:g} A; check the unit (ohm, not mohm)",
+            )
+        for name in ("r0_ohm", "r1_ohm", "r2_ohm"):
+            most_ohm = max(map(max, getattr(self.resistance, name)))
+            must(
+                most_ohm * self.capacity_Ah <= MOST_OHM_AH,
+                f"resistance.{name} reaches {most_ohm:g} ohm in a cell of {self.capacity_Ah:g} Ah; "
+                f"check the unit (ohm, not mohm)",
             )
         for name in ("discharge_A", "charge_A", "discharge_10s_A", "charge_10s_A"):
             most_A = max(getattr(self.over_temperature, name))

@@ -122,7 +122,7 @@ def placed(known: Known, piece: Piece, pieces: list[Piece]) -> Piece:
 
 
 def fixed_cost(known: Known, piece: Piece) -> float:
-    """What the OCV alone leaves of a piece's voltage, squared and weighted: the part of its cost that no fit changes."""
+    """What the OCV alone leaves of a piece's voltage, squared and weighted; no fit changes it."""
     rest_V = piece.log.cell_V - ocv_at(known, piece.soc, piece.log.cell_degC)
     worth = row_weight(piece, slope_at(known, piece))
     return float(rest_V @ (worth * rest_V))
