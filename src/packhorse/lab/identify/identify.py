@@ -14,7 +14,8 @@ from packhorse.lab.identify.errors import left_out, measure
 from packhorse.lab.identify.settled import known_of, start_of, typical_ohm
 from packhorse.lab.identify.slow import slow_tests
 from packhorse.lab.identify.solve import Known, Piece, Sums, bounds, counted, prior, solution, start_shift, sums
-from packhorse.lab.identify.training import Training, clusters, nearest, split, thinned
+from packhorse.lab.identify.training import clusters, nearest, split, thinned
+from packhorse.lab.training import Training
 from packhorse.pack.description import CellFile
 from packhorse.pack.words import Array
 
