@@ -24,7 +24,8 @@ from packhorse.io.whole import must_be_writable, write_all
 from packhorse.lab import bpx, check
 from packhorse.lab.identify import Identified
 from packhorse.lab.identify import identify as identified
-from packhorse.lab.identify.training import clusters
+from packhorse.lab.identify.describe import chemistry_of
+from packhorse.lab.identify.training import ROOM_DEGC, clusters
 from packhorse.lab.training import Training
 from packhorse.pack.description import CellFile
 from packhorse.pack.write import cell_toml
@@ -34,6 +35,8 @@ READING, FITTING = 0.1, 0.85
 """Shares of the progress bar: reading the logs, and the identification after it; the rest is the report."""
 MOST_REPAIRED = 4
 """Kinds of repair that are listed on the terminal; the report lists all."""
+ASSUMED_SIGMA = 1.0
+"""Share by which resistances may be wrong that only slow tests have seen."""
 Say = Callable[[str, float], None]
 
 
@@ -73,13 +76,9 @@ def identify(asked: Asked, as_json: bool = False) -> None:
         convert(asked, asked.from_bpx, as_json)
         return
     began_s = time.monotonic()
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as progress:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("reading", total=1.0)
 
         def say(part: str, share: float) -> None:
@@ -90,6 +89,7 @@ def identify(asked: Asked, as_json: bool = False) -> None:
         training = Training(ocv, pulse, capacity, drive, asked.chemistry)
         name = asked.name or asked.out.stem
         result = solved(training, name, lambda part, share: say(part, READING + FITTING * share))
+        must_look_like(asked.chemistry, result)
         found = told(asked, heard, training, result, time.monotonic() - began_s)
         say("files", READING + FITTING)
         write_all(files(asked, found.identified.cell, found))
@@ -179,22 +179,33 @@ def solved(training: Training, name: str, say: Say) -> Identified:
         raise ReadError(str(error)) from error
 
 
+def must_look_like(chemistry: str | None, result: Identified) -> None:
+    """Refuse a chemistry that the OCV contradicts. Raises ReadError."""
+    known = result.known
+    seen = chemistry_of(known.ocv_V[int(np.argmin(np.abs(known.centres - ROOM_DEGC)))])
+    if chemistry is not None and (chemistry == "lfp") is not (seen == "lfp"):
+        shape = "is as flat in the middle as only that of lfp" if seen == "lfp" else "is not flat as that of lfp"
+        raise ReadError(f"--chemistry {chemistry}: the open-circuit voltage {shape}; leave --chemistry out")
+
+
 def told(asked: Asked, heard: dict[str, list[Heard]], training: Training, result: Identified, taken_s: float) -> Found:
     """The result with what a reader should know, which the cell file says too."""
     everything = [one for kind in KINDS for one in heard[kind]]
-    notes = []
+    notes: list[str] = []
+    changes: dict[str, object] = {}
     centres = clusters(training.each())
     if len(centres) == 1:
         notes.append(f"one temperature only, {centres[0]:g} degC: what is said of colder and warmer is not measured")
     if not training.pulse and not training.drive:
         notes.append("no pulse test and no drive: resistances and time constants are little more than assumed")
+        changes["resistance_sigma"] = ASSUMED_SIGMA
     if asked.chemistry is None:
         alike = " (nca looks the same; say --chemistry nca if it is)" if result.cell.chemistry == "nmc" else ""
         notes.append(f"chemistry told from the shape of the OCV: {result.cell.chemistry}{alike}")
     without = [one.log.name for one in everything if one.told_degC]
     if without:
         notes.append(f"temperature told, not measured: {asked.degC:g} degC in {counted(len(without), 'log')}")
-    cell = result.cell.model_copy(update={"sources": [*result.cell.sources, *notes]})
+    cell = result.cell.model_copy(update={**changes, "sources": [*result.cell.sources, *notes]})
     repaired = {one.log.name: one.repaired for one in everything if one.repaired}
     return Found(result._replace(cell=cell), training, repaired, notes, taken_s)
 
@@ -253,7 +264,7 @@ def show(found: Found, asked: Asked) -> None:
         (
             "model error",
             f"lasting as above, fast {1000 * errors.fast_sigma_V:.1f} mV, "
-            f"of resistances {100 * errors.resistance_sigma:.0f} %",
+            f"of resistances {100 * cell.resistance_sigma:.0f} %",
         ),
         *(("repaired", said) for said in repairs(found.repaired)),
         *(("note", note) for note in found.notes),

@@ -111,7 +111,7 @@ class Found:
             "rc1_s": shape.tau1_s,
             "rc2_s": shape.tau2_s,
             "fast_sigma_V": self.identified.errors.fast_sigma_V,
-            "resistance_sigma": self.identified.errors.resistance_sigma,
+            "resistance_sigma": cell.resistance_sigma,
             "temperatures": [
                 {name: known(value) for name, value in row._asdict().items()} for row in self.temperatures
             ],

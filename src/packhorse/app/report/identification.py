@@ -107,7 +107,7 @@ def facts(found: Found) -> str:
         ),
         ("Fast error", f"{millivolts(errors.fast_sigma_V)} mV", f"one sigma, lasts {errors.fast_s:.0f} s"),
         ("Lasting error", f"{span(lasting)} mV", f"one sigma, lasts {errors.slow_s / 60:.0f} min"),
-        ("Resistance error", f"{100 * errors.resistance_sigma:.0f} %", "one sigma"),
+        ("Resistance error", f"{100 * cell.resistance_sigma:.0f} %", "one sigma"),
     ]
     tiles = "".join(
         f'<div class="tile"><span>{label}</span><b>{value}</b><small>{more}</small></div>'
