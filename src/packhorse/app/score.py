@@ -35,7 +35,8 @@ def score(data: Path, families: list[str] | None, docs: Path | None, out: Path |
     if docs is not None:
         must_be_writable(docs / "estimation.md")
     chosen = there(data, families)
-    scores = scoring.run(data, identified, estimator, chosen, console=Console(stderr=True))
+    console = Console(stderr=True)
+    scores = scoring.run(data, identified, estimator, chosen, console=console if console.is_terminal else None)
     written = [] if docs is None else scoring.write_page(scores, docs)[:1]
     if out is not None:
         write_whole(out, scoring.report(scores).encode())
