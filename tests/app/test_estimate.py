@@ -5,12 +5,12 @@ import json
 import re
 from pathlib import Path
 
-import laboratory
 import numpy as np
 import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
+import laboratory
 from packhorse.app.main import app
 
 pytestmark = pytest.mark.skipif(

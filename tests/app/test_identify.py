@@ -5,11 +5,11 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-import laboratory
 import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+import laboratory
 from packhorse.app.main import app
 from packhorse.app.several import repeated
 from packhorse.cell import physics
@@ -131,6 +131,7 @@ def test_broken_seconds_and_other_rates_change_little(tmp_path: Path) -> None:
     pulses = laboratory.write(shuffled(laboratory.pulses(WARM)), tmp_path)
     done = call("identify", "--ocv", slow, "--drive", drive, "--pulse", pulses, "-o", tmp_path / "cell.toml")
     assert done.exit_code == 0, done.output
+    assert "1 of 3 logs: of" in done.stdout
     assert "40 with a time that came again" in " ".join(done.stdout.split())
     must_be_the_cell(tmp_path / "cell.toml", WARM)
 

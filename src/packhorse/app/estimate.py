@@ -50,7 +50,7 @@ def estimate(
         raise ReadError(f"{path}: {error}") from error
     taken_s = time.monotonic() - began_s
     write_whole(out, content(found, out))
-    said = facts(described, heard.log, found) | {"repaired": heard.repaired, "taken_s": taken_s, "file": str(out)}
+    said = facts(described, heard.log, found) | {"repaired": heard.repairs.said(), "taken_s": taken_s, "file": str(out)}
     if as_json:
         print(json.dumps(said, allow_nan=False))
     else:

@@ -33,8 +33,6 @@ from packhorse.pack.write import cell_toml
 CHEMISTRIES: tuple[str, ...] = get_args(CellFile.model_fields["chemistry"].annotation)
 READING, FITTING = 0.1, 0.85
 """Shares of the progress bar: reading the logs, and the identification after it; the rest is the report."""
-MOST_REPAIRED = 4
-"""Kinds of repair that are listed on the terminal; the report lists all."""
 ASSUMED_SIGMA = 1.0
 """Share by which resistances may be wrong that only slow tests have seen."""
 Say = Callable[[str, float], None]
@@ -206,8 +204,8 @@ def told(asked: Asked, heard: dict[str, list[Heard]], training: Training, result
     if without:
         notes.append(f"temperature told, not measured: {asked.degC:g} degC in {counted(len(without), 'log')}")
     cell = result.cell.model_copy(update={**changes, "sources": [*result.cell.sources, *notes]})
-    repaired = {one.log.name: one.repaired for one in everything if one.repaired}
-    return Found(result._replace(cell=cell), training, repaired, notes, taken_s)
+    repairs = {one.log.name: one.repairs for one in everything}
+    return Found(result._replace(cell=cell), training, repairs, notes, taken_s)
 
 
 def counted(number: int, what: str) -> str:
@@ -266,25 +264,12 @@ def show(found: Found, asked: Asked) -> None:
             f"lasting as above, fast {1000 * errors.fast_sigma_V:.1f} mV, "
             f"of resistances {100 * cell.resistance_sigma:.0f} %",
         ),
-        *(("repaired", said) for said in repairs(found.repaired)),
+        ("repaired", found.repaired()),
         *(("note", note) for note in found.notes),
         ("written", ", ".join(map(str, asked.outputs()))),
         ("took", f"{found.taken_s:.0f} s for {logs}"),
     ]
     console.print(pairs([(label, value) for label, value in lines if value]))
-
-
-def repairs(repaired: dict[str, str]) -> list[str]:
-    """What was put right, logs with the same repair on one line."""
-    alike: dict[str, list[str]] = {}
-    for name, said in repaired.items():
-        alike.setdefault(said.split(": ", 1)[-1], []).append(name)
-    lines = []
-    for said, some in alike.items():
-        more = f" and {len(some) - 1} more" if len(some) > 1 else ""
-        lines.append(f"{some[0]}{more}: {said}")
-    unsaid = len(lines) - MOST_REPAIRED
-    return [*lines[:MOST_REPAIRED], *([f"{unsaid} more kinds of repair, in the report"] if unsaid > 0 else [])]
 
 
 def by_temperature(found: Found) -> Table:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from packhorse.io import cell_logs
-from packhorse.io.cell_logs import CellLog
+from packhorse.io.cell_logs import CellLog, Repairs
 from packhorse.io.errors import ReadError
 from packhorse.lab import check
 
@@ -17,11 +17,11 @@ COLDEST_DEGC, HOTTEST_DEGC = -60.0, 120.0
 
 
 class Heard(NamedTuple):
-    """A log as it goes into the laboratory, and what was done to it on the way."""
+    """A log as it goes into the laboratory, and what was put right in it on the way."""
 
     path: Path
     log: CellLog
-    repaired: str  # one line; empty where nothing was
+    repairs: Repairs
     told_degC: bool  # the temperature was told, not measured
 
 
@@ -50,4 +50,4 @@ def read(path: Path, mapping: Path | None, degC: float | None) -> Heard:
         check.refuse_wrong_sign(log)
     except ValueError as error:
         raise ReadError(f"{path}: {str(error).removeprefix(f'{log.name}: ')}") from error
-    return Heard(path, log, repairs.said(), silent)
+    return Heard(path, log, repairs, silent)

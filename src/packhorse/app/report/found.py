@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from packhorse.io.cell_logs import Repairs
 from packhorse.lab.identify import Identified
 from packhorse.lab.identify.solve import Piece
 from packhorse.lab.identify.training import nearest
@@ -51,7 +52,7 @@ class Found:
 
     identified: Identified
     training: Training
-    repaired: dict[str, str]  # log -> what was put right in it
+    repairs: dict[str, Repairs]  # log -> what was put right in it
     notes: list[str]  # what a reader should know before believing the rest
     taken_s: float
 
@@ -100,6 +101,12 @@ class Found:
             )
         return rows
 
+    def repaired(self) -> str:
+        """What was put right in all logs together; empty where nothing was."""
+        touched = [repairs for repairs in self.repairs.values() if repairs.said()]
+        total = Repairs(*map(sum, zip(*touched, strict=True))) if touched else Repairs()
+        return f"{len(touched)} of {len(self.repairs)} logs: {total.said()}" if touched else ""
+
     def facts(self) -> dict[str, Any]:
         """The summary for machines; None for what is not known."""
         cell, shape = self.identified.cell, self.identified.shape
@@ -115,7 +122,7 @@ class Found:
             "temperatures": [
                 {name: known(value) for name, value in row._asdict().items()} for row in self.temperatures
             ],
-            "repaired": self.repaired,
+            "repaired": {name: repairs.said() for name, repairs in self.repairs.items() if repairs.said()},
             "notes": self.notes,
             "taken_s": self.taken_s,
         }

@@ -306,7 +306,7 @@ def logs(found: Found) -> str:
                 say_duration(float(log.time_s[-1] - log.time_s[0])),
                 f"{log.time_s.size:,}".replace(",", " "),
                 millivolts(fit.rms_V),
-                html.escape(found.repaired.get(log.name, "")) or "–",
+                html.escape(found.repairs[log.name].said()) or "–",
             ]
         )
     heads = ["Log", "Test", "Temperature", "Length", "Rows used", "Left, mV", "Put right while reading"]
