@@ -149,6 +149,25 @@ def test_the_summary_fits_a_screen_and_says_what_to_doubt(logs: Path, tmp_path: 
     assert any(source.startswith("one temperature only") for source in cell.sources)
 
 
+def test_logs_of_the_same_name_and_slow_rows_are_told_apart(tmp_path: Path) -> None:
+    every = laboratory.drive(WARM)
+    coarse = CellLog("log", *(column[::30] for column in every[1:]))
+    folders = {name: tmp_path / name for name in ("slow", "drive", "pulses")}
+    for folder, log in zip(folders.values(), (laboratory.slow(WARM), coarse, laboratory.pulses(WARM)), strict=True):
+        folder.mkdir()
+        laboratory.write(log._replace(name="log"), folder)
+    cell, report = tmp_path / "cell.json", tmp_path / "cell.html"
+    words = ["--ocv", folders["slow"] / "log.parquet", "--pulse", folders["pulses"] / "log.parquet"]
+    words += ["--drive", folders["drive"] / "log.parquet", "-o", cell, "--report", report, "--json"]
+    done = call("identify", *words)
+    assert done.exit_code == 0, done.output
+    assert any("drive/log has a row every 30 s" in note for note in json.loads(done.stdout)["notes"])
+    said = report.read_text(encoding="utf-8")
+    for name, kind in (("slow", "slow test"), ("drive", "drive"), ("pulses", "pulse test")):
+        assert f"<td>{folders[name] / 'log'}</td><td>{kind}</td>" in said
+    assert '"BPX"' in cell.read_text(encoding="utf-8")
+
+
 @pytest.fixture
 def bad(logs: Path, tmp_path: Path) -> Path:
     """Files that are wrong, beside sound ones."""

@@ -118,8 +118,9 @@ def must_fit(asked: Asked) -> None:
             f"the open-circuit voltage is missing, {given}; give a slow discharge and charge (below C/8, from full to "
             "empty) with --ocv"
         )
+    places = [path.absolute() for path in logs]
     for path in logs:
-        if logs.count(path) > 1:
+        if places.count(path.absolute()) > 1:
             raise ReadError(f"{path}: given more than once; give each log as one kind of test")
 
 
@@ -154,7 +155,18 @@ def read(asked: Asked, say: Say) -> dict[str, list[Heard]]:
                 )
             heard[kind].append(one)
             done += 1
-    return heard
+    return apart(heard)
+
+
+def apart(heard: dict[str, list[Heard]]) -> dict[str, list[Heard]]:
+    """Logs of the same name, as of folders of their own, named by their paths."""
+    names = [one.log.name for some in heard.values() for one in some]
+
+    def named(one: Heard) -> Heard:
+        own = one.log.name if names.count(one.log.name) == 1 else str(one.path.with_suffix(""))
+        return one._replace(log=one.log._replace(name=own))
+
+    return {kind: [named(one) for one in some] for kind, some in heard.items()}
 
 
 def solved(training: Training, name: str, say: Say) -> Identified:
@@ -200,6 +212,10 @@ def told(asked: Asked, heard: dict[str, list[Heard]], training: Training, result
     if asked.chemistry is None:
         alike = " (nca looks the same; say --chemistry nca if it is)" if result.cell.chemistry == "nmc" else ""
         notes.append(f"chemistry told from the shape of the OCV: {result.cell.chemistry}{alike}")
+    blurred = [(float(np.median(np.diff(one.log.time_s))), one.log.name) for one in heard["drive"]]
+    if blurred and max(blurred)[0] > check.EDGE_S:
+        step_s, name = max(blurred)
+        notes.append(f"{name} has a row every {step_s:.3g} s: R0 and R1 are mixed, only their sum is measured there")
     without = [one.log.name for one in everything if one.told_degC]
     if without:
         notes.append(f"temperature told, not measured: {asked.degC:g} degC in {counted(len(without), 'log')}")
