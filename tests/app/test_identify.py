@@ -149,6 +149,13 @@ def test_the_summary_fits_a_screen_and_says_what_to_doubt(logs: Path, tmp_path: 
     assert any(source.startswith("one temperature only") for source in cell.sources)
 
 
+def test_what_no_slow_test_saw_is_said(logs: Path, tmp_path: Path) -> None:
+    words = ["--ocv", logs / "slow_25.parquet", "--pulse", logs / "pulses_25.parquet", logs / "pulses_10.parquet"]
+    done = call("identify", *words, "-o", tmp_path / "cell.toml", "--json")
+    assert done.exit_code == 0, done.output
+    assert "no slow test at 10 degC: capacity and OCV there are those of" in " ".join(json.loads(done.stdout)["notes"])
+
+
 def test_logs_of_the_same_name_and_slow_rows_are_told_apart(tmp_path: Path) -> None:
     every = laboratory.drive(WARM)
     coarse = CellLog("log", *(column[::30] for column in every[1:]))

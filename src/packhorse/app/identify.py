@@ -25,7 +25,8 @@ from packhorse.lab import bpx, check
 from packhorse.lab.identify import Identified
 from packhorse.lab.identify import identify as identified
 from packhorse.lab.identify.describe import chemistry_of
-from packhorse.lab.identify.training import ROOM_DEGC, clusters
+from packhorse.lab.identify.slow import branches
+from packhorse.lab.identify.training import ROOM_DEGC, SAME_K, clusters, thinned
 from packhorse.lab.training import Training
 from packhorse.pack.description import CellFile
 from packhorse.pack.write import cell_toml
@@ -206,6 +207,11 @@ def told(asked: Asked, heard: dict[str, list[Heard]], training: Training, result
     centres = clusters(training.each())
     if len(centres) == 1:
         notes.append(f"one temperature only, {centres[0]:g} degC: what is said of colder and warmer is not measured")
+    slow_degC = [branch.degC for branch in branches([thinned(log) for log in training.ocv])]
+    beyond = [degC for degC in centres if not min(slow_degC) - SAME_K < degC < max(slow_degC) + SAME_K]
+    if beyond:
+        said = ", ".join(f"{degC:g}" for degC in beyond)
+        notes.append(f"no slow test at {said} degC: capacity and OCV there are those of the nearest slow test")
     if not training.pulse and not training.drive:
         notes.append("no pulse test and no drive: resistances and time constants are little more than assumed")
         changes["resistance_sigma"] = ASSUMED_SIGMA

@@ -88,7 +88,7 @@ class Found:
             rows.append(
                 AtDegC(
                     degC=float(degC),
-                    logs=len(fits),
+                    logs=len({fit.piece.log.name for fit in fits}),
                     capacity_Ah=float(known.capacity_Ah[k]),
                     r0_ohm=r0,
                     r1_ohm=r1,

@@ -12,7 +12,7 @@ import numpy as np
 import packhorse
 from packhorse.app.report import asset, fill
 from packhorse.app.report.drawing import HEIGHT, MARGIN, Axis, Curve, axis, figure
-from packhorse.app.report.found import Fit, Found
+from packhorse.app.report.found import Fit, Found, rms
 from packhorse.app.report.life import say_duration
 from packhorse.app.report.sections import table
 from packhorse.app.report.series import clock, grid, thin
@@ -26,6 +26,8 @@ COLD_HUE, WARM_HUE = 225.0, 5.0
 LOW_HEIGHT = 170.0
 SHOWN_SHARE = 0.998
 """What is left of a voltage is drawn to this share of its rows; single spikes would flatten the rest."""
+SHOWN_SOC = 0.05
+"""Parts of logs that move less charge are neither the best nor the worst, unless all others move little too."""
 KIND_COLOUR = {"drive": "var(--s1)", "pulse": "var(--s2)", "capacity": "var(--s3)", "ocv": "var(--s4)"}
 KIND_SAID = {"drive": "drive", "pulse": "pulse test", "capacity": "capacity test", "ocv": "slow test"}
 SOC_AXIS = Axis("SOC, %", 0.0, 100.0)
@@ -235,8 +237,10 @@ def temperature(found: Found, centre: int) -> str:
     title = f"<h2>At {degrees(found.temperatures[centre].degC)}</h2>"
     if not fits:
         return f"<section>{title}<p>No log was taken here.</p></section>"
-    shown = [("Worst", fits[-1])] + ([("Best", fits[0])] if len(fits) > 1 else [])
-    pairs = "".join(f"<div>{over_time(f'{word}: ' if len(fits) > 1 else '', fit)}</div>" for word, fit in shown)
+    most = max(float(np.ptp(fit.piece.soc)) for fit in fits)
+    moving = [fit for fit in fits if np.ptp(fit.piece.soc) >= min(SHOWN_SOC, 0.5 * most)]
+    shown = [("Worst", moving[-1])] + ([("Best", moving[0])] if len(moving) > 1 else [])
+    pairs = "".join(f"<div>{over_time(f'{word}: ' if len(moving) > 1 else '', fit)}</div>" for word, fit in shown)
     groups = [[fit for fit in fits if (fit.kind == "drive") is drives] for drives in (True, False)]
     over = "".join(over_soc(found, centre, group) for group in groups if group)
     return f'<section>{title}<div class="drawings">{pairs}{over}</div></section>'
@@ -286,8 +290,8 @@ def over_soc(found: Found, centre: int, fits: list[Fit]) -> str:
     for sign in (1.0, -1.0):
         sigma = sign * 1000.0 * errors.sigma_V[centre]
         curves.append(Curve("± lasting error", 100.0 * errors.soc, sigma, "var(--measured)", "dashed"))
-    what = "drive" if fits[0].kind == "drive" else "test"
-    title = f"Measured less modelled over SOC, {len(fits)} {what}{'' if len(fits) == 1 else 's'}"
+    what, count = "drive" if fits[0].kind == "drive" else "test", len({fit.piece.log.name for fit in fits})
+    title = f"Measured less modelled over SOC, {count} {what}{'' if count == 1 else 's'}"
     on_y = within("difference, mV", [1000.0 * fit.left_V for fit in fits])
     return figure(title, SOC_AXIS, on_y, curves, HEIGHT)
 
@@ -295,19 +299,21 @@ def over_soc(found: Found, centre: int, fits: list[Fit]) -> str:
 def logs(found: Found) -> str:
     """Every log: kind, temperature, length, fit and what was put right in it."""
     rows = []
-    for fit in found.fits:
-        log = fit.piece.log
-        low, high = (float(pick(log.cell_degC)) for pick in (np.min, np.max))
+    for log in found.training.each():
+        fits = [fit for fit in found.fits if fit.piece.log.name == log.name]
+        used = [fit.piece.log for fit in fits]
+        low, high = (float(pick([pick(one.cell_degC) for one in used])) for pick in (np.min, np.max))
         rows.append(
             [
-                html.escape(fit.name),
-                KIND_SAID[fit.kind],
+                html.escape(log.name),
+                KIND_SAID[fits[0].kind],
                 degrees(low) if high - low < 1.0 else f"{degrees(low)} to {degrees(high)}",
                 say_duration(float(log.time_s[-1] - log.time_s[0])),
-                f"{log.time_s.size:,}".replace(",", " "),
-                millivolts(fit.rms_V),
+                f"{sum(one.time_s.size for one in used):,}".replace(",", " "),
+                str(len(fits)),
+                millivolts(rms([fit.left_V for fit in fits])),
                 html.escape(found.repairs[log.name].said()) or "–",
             ]
         )
-    heads = ["Log", "Test", "Temperature", "Length", "Rows used", "Left, mV", "Put right while reading"]
-    return table(heads, rows, {3, 4, 5}, "logs")
+    heads = ["Log", "Test", "Temperature", "Length", "Rows used", "Parts", "Left, mV", "Put right while reading"]
+    return table(heads, rows, {3, 4, 5, 6}, "logs")
