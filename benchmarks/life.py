@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-import numpy_core
+import numpy_belief
 from packhorse import bms
 from packhorse.pack.compile import compile_pack
 from packhorse.pack.description import PackFile
@@ -50,12 +50,12 @@ def life(pack: Pack, times: int, dt_s: float = 1.0, seed: int = 7) -> Frames:
     rc1_V, rc2_V = np.zeros(shape), np.zeros(shape)
     rate = np.repeat(drive_C(math.ceil(times * dt_s), dice), math.ceil(1.0 / dt_s))[:times]
     warmth = AMBIENT_DEGC + 7.0 + 0.5 * dice.standard_normal((strings, pack.probes))
-    tables = numpy_core.prepare(pack)
+    tables = numpy_belief.prepare(cell)
     contactor, state, frames = np.zeros((strings, 3)), bms.start(pack), []
     for k in range(times):
         string_A = rate[k] * cell.capacity_Ah * contactor[:, 1]
         degC = warmth[:, pack.probe_of_cell]
-        (ocv_V, r0, r1, r2), _, (tau1, tau2, _), _ = numpy_core.parameters(tables, soc, degC)
+        (ocv_V, r0, r1, r2, _, _), (tau1, tau2, _) = numpy_belief.parameters(tables, soc, degC)
         keep1, keep2 = np.exp(-dt_s / tau1), np.exp(-dt_s / tau2)
         current_A = string_A[:, None]
         rc1_V = keep1 * rc1_V + (1.0 - keep1) * r1 * ohms * current_A

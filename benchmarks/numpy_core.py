@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+import numpy_belief
 from packhorse.bms import EVENT_COLUMNS, SECONDS_PER_HOUR, SIGNALS
 from packhorse.control.balancing import LIMP
 from packhorse.control.charging import FULL_V, Charge
@@ -30,16 +31,6 @@ from packhorse.control.limits import (
     STEADY,
 )
 from packhorse.control.thermal import FULL_K, IDLE_PUMP, Heat
-from packhorse.estimation.belief import (
-    ABSURD_C,
-    DRIFT_S,
-    GATE,
-    RC_SIGMA_V,
-    SOC_SIGMA_MAX,
-    SOC_SIGMA_START,
-    TINY,
-    UNHEARD_C,
-)
 from packhorse.estimation.temperature import ROOM_DEGC
 from packhorse.pack.known import LARGEST
 from packhorse.pack.words import (
@@ -70,21 +61,16 @@ from packhorse.protection.watch import MOVING_C, Verdict
 
 SOC_SCALE = float(SOC_NODES - 1)
 SOC_LAST, DEGC_LAST = SOC_SCALE - 1e-9, DEGC_NODES - 1 - 1e-9
-CORNERS = np.array([0, 1, SOC_NODES, SOC_NODES + 1])
-MAX_VARIANCE = SOC_SIGMA_MAX**2
 Bound = tuple[float, float]
 
 
 class Tables(NamedTuple):
     """A pack's tables, laid out for gathering, and what of them never changes."""
 
-    planes: Array  # (OCV, R0, R1, R2; flattened temperature x SOC)
-    points: list[list[list[float]]]  # the same as Python lists: [temperature][SOC][parameter]
-    over_degC: Array  # (time constants 1 and 2, share of capacity; temperature)
-    over_soc_V: Array  # (SOC,) half-width of the hysteresis
+    cell: numpy_belief.Tables
+    points: list[list[list[float]]]  # node tables as Python lists: [temperature][SOC][parameter]
     ratings_A: list[list[float]]  # rows of `degC_nodes` as Python lists
     room: list[float]  # one such row at room temperature
-    floor_V2: Array  # (1, 6, 1) least variances
     cells: Index  # (1, series) index of each cell's probe
 
 
@@ -93,13 +79,10 @@ def prepare(pack: Pack) -> Tables:
     cell = pack.cell
     ratings_A = cell.degC_nodes.tolist()
     return Tables(
-        planes=np.ascontiguousarray(cell.nodes.reshape(-1, 4).T),
-        points=cell.nodes.tolist(),
-        over_degC=np.ascontiguousarray(cell.degC_nodes[:, :3].T),
-        over_soc_V=np.ascontiguousarray(cell.soc_nodes[:, 0]),
+        cell=numpy_belief.prepare(cell),
+        points=cell.nodes[:, :, :4].tolist(),
         ratings_A=ratings_A,
         room=[over_degC(ratings_A, ROOM_DEGC, column) for column in range(7)],
-        floor_V2=np.array([1e-10, -np.inf, -np.inf, 1e-12, -np.inf, 1e-12])[None, :, None],
         cells=pack.probe_of_cell,
     )
 
@@ -107,13 +90,6 @@ def prepare(pack: Pack) -> Tables:
 def is_known(x: float) -> bool:
     """Whether one reading was measured."""
     return -LARGEST < x < LARGEST
-
-
-def along(x: Array, last: float) -> tuple[Index, Array]:
-    """Index of the node below and the share of the way to the next, for positions on a grid of unit steps."""
-    held = np.minimum(np.maximum(x, 0.0), last)
-    below = held.astype(np.int64)
-    return below, held - below
 
 
 def over_degC(rows: list[list[float]], degC: float, column: int) -> float:
@@ -138,21 +114,6 @@ def at_point(tables: Tables, soc: float, degC: float) -> list[float]:
     return [w00 * p + w01 * q + w10 * r + w11 * s for p, q, r, s in corners]
 
 
-def parameters(tables: Tables, soc: Array, degC: Array) -> tuple[Array, Array, Array, Array]:
-    """(OCV, R0, R1, R2), dOCV/dSOC, (time constants, share of capacity) and hysteresis of every cell."""
-    i, f = along(soc * SOC_SCALE, SOC_LAST)
-    j, g = along((degC - DEGC_FIRST) * (1.0 / DEGC_STEP), DEGC_LAST)
-    far, away = 1.0 - f, 1.0 - g
-    corner = tables.planes.take((j * SOC_NODES + i) + CORNERS.reshape(4, *[1] * soc.ndim), axis=1)
-    w00, w01, w10, w11 = far * away, f * away, far * g, f * g
-    mixed = w00 * corner[:, 0] + w01 * corner[:, 1] + w10 * corner[:, 2] + w11 * corner[:, 3]
-    ocv_V = corner[0]
-    slope_V = SOC_SCALE * (away * (ocv_V[1] - ocv_V[0]) + g * (ocv_V[3] - ocv_V[2]))
-    over = away * tables.over_degC.take(j, axis=1) + g * tables.over_degC.take(j + 1, axis=1)
-    hysteresis_V = far * tables.over_soc_V.take(i) + f * tables.over_soc_V.take(i + 1)
-    return mixed, slope_V, over, hysteresis_V
-
-
 def cell_degC(tables: Tables, frame: Frame) -> Array:
     """Temperature believed of each cell, (strings, series)."""
     probe_degC = frame.probe_degC
@@ -162,104 +123,6 @@ def cell_degC(tables: Tables, frame: Frame) -> Array:
     ambient = frame.ambient_degC if is_known(frame.ambient_degC) else ROOM_DEGC
     spare = np.where(count > 0, total / np.maximum(count, 1), ambient)
     return np.where(heard, probe_degC, spare).take(tables.cells, axis=1)
-
-
-def believe(pack: Pack, tables: Tables, was: State, frame: Frame, heard_V: Array, dt_s: float) -> Belief:  # noqa: PLR0915
-    """The belief after one frame: predict and correct every cell. `heard_V` says which voltages were measured."""
-    cell, sensors, belief = pack.cell, pack.sensors, was.belief
-    degC = cell_degC(tables, frame)
-    if belief.started == 0.0:
-        return first(pack, tables, belief, frame, heard_V, degC)
-    (ocv_V, r0, r1, r2), slope_V, (tau1, tau2, share), hysteresis_V = parameters(tables, belief.soc, degC)
-
-    string_A = frame.string_A[:, None]
-    heard_A = np.abs(string_A) < ABSURD_C * cell.capacity_Ah
-    current_A = np.where(heard_A, string_A, 0.0)
-    heard_s = np.where(heard_A, min(dt_s, sensors.patience_s), 0.0)
-    unheard = UNHEARD_C * (dt_s - heard_s) / SECONDS_PER_HOUR
-    unheard = np.where(was.control.contactor[:, 1:2] > 0.0, unheard, 0.0)
-    efficiency = np.where(current_A < 0.0, cell.coulombic_efficiency, 1.0)
-    repeat = (max(sensors.correlation_s / dt_s, 1.0)) if dt_s > 0.0 else 1e6
-    error_A2 = sensors.current_offset_A**2 + (sensors.current_gain * current_A) ** 2
-    drift_As2 = 2.0 * DRIFT_S * heard_s * error_A2 + (sensors.current_sigma_A * heard_s) ** 2
-    rc_noise = RC_SIGMA_V**2 * dt_s
-
-    p = belief.covariance
-    p00, p01, p02, p11, p12, p22 = p[:, 0], p[:, 1], p[:, 2], p[:, 3], p[:, 4], p[:, 5]
-    as_per_soc = share * (cell.capacity_Ah * SECONDS_PER_HOUR)
-    i = current_A * efficiency + was.control.bleed * ocv_V / pack.balancing.bleed_ohm
-    a1, a2 = np.exp(-dt_s / tau1), np.exp(-dt_s / tau2)
-    counted = i * heard_s / as_per_soc
-    x0 = belief.soc - counted - cell.self_discharge_per_s * dt_s
-    x1 = a1 * belief.rc1_V + (1.0 - a1) * r1 * i
-    x2 = a2 * belief.rc2_V + (1.0 - a2) * r2 * i
-    turn = cell.hysteresis_rate * counted
-    keep = np.exp(-np.abs(turn))
-    turned = keep * belief.hysteresis + (1.0 - keep) * np.where(turn > 0.0, -1.0, 1.0)
-    unsure = unheard * (unheard + 2.0 * np.sqrt(p00))
-    s00 = np.minimum(p00 + drift_As2 / (as_per_soc * as_per_soc) + unsure, MAX_VARIANCE)
-    s01, s02, s12 = a1 * p01, a2 * p02, a1 * a2 * p12
-    s11, s22 = a1 * a1 * p11 + rc_noise, a2 * a2 * p22 + rc_noise
-
-    predicted_V = ocv_V + slope_V * (x0 - belief.soc) + hysteresis_V * turned - x1 - x2 - r0 * i
-    surprise_V = np.where(heard_V, frame.cell_V - predicted_V, 0.0)
-    doubt_V = cell.resistance_sigma * (r0 + r1 + r2) * i
-    c0 = slope_V * s00 - s01 - s02
-    c1 = slope_V * s01 - s11 - s12
-    c2 = slope_V * s02 - s12 - s22
-    wrong_V2 = cell.model_sigma_V**2 + doubt_V * doubt_V
-    spread_V2 = slope_V * c0 - c1 - c2 + sensors.cell_sigma_V**2 + repeat * wrong_V2
-    far_V2 = surprise_V * surprise_V * (1.0 / GATE**2)
-    far = far_V2 > spread_V2
-    spread_V2 = np.where(far, far_V2, spread_V2)
-    gain = heard_V / spread_V2
-    g0, g1, g2 = c0 * gain, c1 * gain, c2 * gain
-    trust = np.maximum(1.0 - (cell.model_sigma_V / slope_V) ** 2 / s00, 0.0)
-    learned = np.where(far, 0.0, trust * (2.0 - trust))
-    trust = np.where(far, 1.0, trust)
-
-    now = np.empty((4, *x0.shape))
-    now[0] = np.minimum(np.maximum(x0 + trust * g0 * surprise_V, 0.0), 1.0)
-    now[1] = x1 + g1 * surprise_V
-    now[2] = x2 + g2 * surprise_V
-    now[3] = turned
-    now[1:] *= np.abs(now[1:]) > TINY
-    q = np.empty_like(p)
-    q[:, 0] = s00 - learned * g0 * c0
-    q[:, 1] = s01 - g0 * c1
-    q[:, 2] = s02 - g0 * c2
-    q[:, 3] = s11 - g1 * c1
-    q[:, 4] = s12 - g1 * c2
-    q[:, 5] = s22 - g2 * c2
-    q *= np.abs(q) > TINY
-    np.maximum(q, tables.floor_V2, out=q)
-    return Belief(now[0], now[1], now[2], now[3], q, 1.0)
-
-
-def first(pack: Pack, tables: Tables, was: Belief, frame: Frame, heard_V: Array, degC: Array) -> Belief:
-    """The first belief, from the first voltages."""
-    cell = pack.cell
-    string_A = frame.string_A[:, None]
-    current_A = np.where(np.abs(string_A) < LARGEST, string_A, 0.0)
-    low, high = np.zeros_like(was.soc), np.ones_like(was.soc)
-    for _ in range(30):
-        middle = 0.5 * (low + high)
-        mixed = parameters(tables, middle, degC)[0]
-        under = mixed[0] - mixed[1] * current_A < frame.cell_V
-        low, high = np.where(under, middle, low), np.where(under, high, middle)
-    found = 0.5 * (low + high)
-    (_, r0, r1, r2), slope_V, _, hysteresis_V = parameters(tables, found, degC)
-    off_V = cell.model_sigma_V + hysteresis_V + 0.5 * (r0 + r1 + r2) * np.abs(current_A)
-    sigma = np.minimum(off_V / slope_V + 0.01, SOC_SIGMA_START)
-    rc_noise = RC_SIGMA_V**2
-    heard = heard_V.sum(axis=1, keepdims=True)
-    mean = np.where(heard_V, found, 0.0).sum(axis=1, keepdims=True) / np.maximum(heard, 1)
-    soc = np.where(heard_V, found, np.where(heard > 0, mean, was.soc))
-    covariance = was.covariance.copy()
-    for row, value in ((0, sigma), (3, 0.5 * r1 * current_A), (5, 0.5 * r2 * current_A)):
-        covariance[:, row] = np.where(heard_V, value**2 + (rc_noise if row else 0.0), covariance[:, row])
-    started = float(heard_V.any())
-    return Belief(soc, was.rc1_V.copy(), was.rc2_V.copy(), was.hysteresis.copy(), covariance, started)
 
 
 def summary(pack: Pack, tables: Tables, belief: Belief) -> Estimate:
@@ -739,7 +602,9 @@ def step(pack: Pack, tables: Tables, was: State, frame: Frame) -> tuple[State, O
     dt_s = elapsed_s if elapsed_s > 0.0 else 0.0
     heard_V = np.abs(frame.cell_V) < LARGEST
 
-    belief = believe(pack, tables, was, frame, heard_V, dt_s)
+    belief = numpy_belief.step(
+        pack, tables.cell, was.belief, frame, cell_degC(tables, frame), was.control.bleed, was.control.contactor, dt_s
+    )
     estimate = summary(pack, tables, belief)
 
     signal, place = judge(pack, tables, was, frame, heard_V)

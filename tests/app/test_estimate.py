@@ -17,6 +17,8 @@ pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("packhorse.lab.estimate") is None, reason="there is no estimator yet"
 )
 DEGC = 25.0
+SETTLED = 60
+"""Rows after which a start that was told has been weighed against the voltage."""
 
 
 def call(*words: object) -> Result:
@@ -47,12 +49,19 @@ def test_every_row_is_answered(log: Path, suffix: str) -> None:
     assert {"time_s", "soc", "soc_sigma", "capacity_Ah", "capacity_sigma_Ah", "r0_ohm", "current_offset_A"} <= set(
         table.columns
     )
-    assert any(name.startswith("sop_discharge_") for name in table.columns)
-    assert np.abs(table["soc"].to_numpy() - truth(log)).max() < 0.02
+    assert np.abs(table["soc"].to_numpy() - truth(log))[SETTLED:].max() < 0.01
     said = json.loads(done.stdout)
     assert said["rows"] == table.height
     assert said["soc"] == pytest.approx(table["soc"][-1])
     assert said["file"] == str(out)
+
+
+@pytest.mark.xfail(reason="lab.estimate.Estimates has no power yet", strict=True)
+def test_power_is_among_the_columns(log: Path) -> None:
+    out = log.with_name("out.parquet")
+    assert call("estimate", laboratory.CELL, log, "-o", out).exit_code == 0
+    names = pl.read_parquet_schema(out)
+    assert {f"sop_{way}_{horizon}s_W" for way in ("discharge", "charge") for horizon in (2, 10, 30, 600)} <= set(names)
 
 
 def test_the_summary_is_short_and_starts_from_the_first_voltage(log: Path) -> None:

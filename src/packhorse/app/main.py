@@ -6,7 +6,6 @@ Everything else is imported where it is used, so that `--help` and completion an
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,16 +69,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout 
 SomeName = Annotated[
     str, typer.Argument(metavar="FILE|NAME", help="A .toml file or a catalogue name.", autocompletion=_complete_any)
 ]
-
-
-def _one_thread() -> None:
-    """Let linear algebra run on one processor, unless the user has said otherwise; must come before NumPy.
-
-    The matrices of the laboratory are so small that threads of OpenBLAS mostly wait for each other: 12 s against 16 s
-    on two idle processors, and against 187 s on two busy ones.
-    """
-    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
-        os.environ.setdefault(name, "1")
 
 
 def _version(wanted: bool) -> None:
@@ -256,7 +245,6 @@ def identify(
 
       packhorse identify --from-bpx cell.json -o cell.toml
     """
-    _one_thread()
     from packhorse.app import identify as identifying
 
     logs = (ocv or [], pulse or [], capacity or [], drive or [])
@@ -312,7 +300,6 @@ def score(
 
     Example:  packhorse score ../shared/data/real --family lg_hg2 -o out/score.html
     """
-    _one_thread()
     from packhorse.app import score as scoring
 
     scoring.score(data, family, docs, out, as_json)

@@ -1,17 +1,26 @@
-"""State of charge of every cell: count the charge, then correct by the surprise in the voltage.
+"""State of charge of every cell, and what stands between it and the voltage, each with its uncertainty.
 
-An extended Kalman filter per cell over (SOC, rc1_V, rc2_V) with hysteresis carried along; G. L. Plett, J. Power
-Sources 134 (2004) 277-292, doi 10.1016/j.jpowsour.2004.02.033. What is added to the textbook:
+An extended Kalman filter per cell, after G. L. Plett, J. Power Sources 134 (2004) 277-292,
+doi 10.1016/j.jpowsour.2004.02.033, over five quantities:
 
-- Errors of the model and of the current sensor persist for minutes and hours. A filter that takes them for white
-  noise becomes certain of nonsense, so each is weighted by its correlation time over the time step; the same belief
-  then results at any time step up to the sensors' patience.
-- A surprise beyond `GATE` sigma is not thrown away but trusted only as much as one of `GATE` sigma, and nothing is
-  learned from it of how sure the SOC is: an outlier moves little, and a wrong belief is still found.
-- The error of the OCV itself never averages out: no number of readings makes SOC surer than `model_sigma_V` over the
-  slope of the OCV. The nearer it is to that, the less the voltage moves it; on the plateau of LFP charge is counted.
+- the state of charge;
+- the offset of the string's current sensor, which charge counting adds up;
+- the bias of the cell model, the part of its error that lasts for minutes, as large as the cell file says for this
+  SOC and temperature. A filter that takes it for white noise becomes certain of nonsense;
+- the charge factor, nominal capacity over true capacity, times the gain of the sensor: together they say how far one
+  ampere-hour moves the SOC, and no voltage tells them apart;
+- the resistance factor, by which the resistances differ from the cell file's.
+
+The RC voltages and the hysteresis state follow from the current and are carried along. What is added to the textbook:
+
+- The slope of the OCV is taken across the width of the belief, not at a point: on the plateau of LFP a tangent lies.
+- A surprise beyond `GATE` sigma is trusted only as much as one of `GATE` sigma. Where surprises stay larger than
+  expected for minutes, the model is worse here than its file says, and its errors are taken larger.
+- Errors that last longer than a time step are weighted by how long they last over the step: the same belief results at
+  any step up to the sensors' patience.
 - A cell that is not heard is counted but not corrected. While nothing is heard of the current, uncertainty grows by
-  `UNHEARD_C`.
+  `UNHEARD_C`, for `UNHEARD_MOST_S` at most: a vehicle not heard for longer was parked.
+- While the string's contactors are open its current is zero, and the reading is the sensor's offset.
 """
 
 from __future__ import annotations
@@ -21,35 +30,73 @@ import math
 import numpy as np
 
 from packhorse.cell import physics
-from packhorse.cell.table import CAPACITY, HYSTERESIS_V, OCV, R0, R1, R2, ROWS, SLOPE, TAU1, TAU2, look_up
+from packhorse.cell.table import (
+    CAPACITY,
+    HYSTERESIS_V,
+    MODEL_V,
+    OCV,
+    R0,
+    R1,
+    R2,
+    ROWS,
+    TAU1,
+    TAU2,
+    look_up,
+    look_up_ocv,
+)
 from packhorse.compiled import kernel, part
 from packhorse.estimation.temperature import cell_degC
 from packhorse.pack.known import known
 from packhorse.pack.words import Array, Belief, Cell, Frame, Pack, Sensors
 
 GATE = 3.0
-DRIFT_S = 4 * 3600.0
-"""For how long an offset of the current sensor keeps its value (assumed)."""
 UNHEARD_C = 0.5
-"""Current that may have flowed unheard, in 1/h of the capacity (assumed)."""
+UNHEARD_MOST_S = 600.0
+"""Current that may have flowed unheard, in 1/h of the capacity, and for how long it may have (assumed)."""
 ABSURD_C = 100.0
 """No cell gives or takes this much [1/h of its capacity]: such a reading is not counted. Protection judges it raw."""
-SOC_SIGMA_START, SOC_SIGMA_MAX = 0.3, 0.5
-RC_SIGMA_V = 1e-4
-"""How far an RC voltage may wander from its equation in a second."""
+OFFSET_S = 10 * 86_400.0
+"""For how long an offset of the current sensor keeps its value (assumed)."""
+RESISTANCE_S = 3600.0
+RESISTANCE_SOC = 0.2
+"""For how long, and over how much SOC, a deviation of the resistance keeps its value (assumed)."""
+USUAL_S = 10 * 3600.0
+"""How long it takes to get used to another resistance (assumed)."""
+AGEING_PER_S = (0.01 / math.sqrt(30 * 86_400.0)) ** 2
+"""Growth of the variance of the charge factor: 1 % in a month (assumed)."""
+SURPRISE_S, SURPRISE_MOST = 200.0, 25.0
+"""Over which time surprises are averaged, and how far one may count (assumed)."""
+WIDTH, WIDTH_LEAST = 0.5, 0.01
+"""The slope of the OCV is taken so many sigma, and at least so much SOC, to both sides."""
+START_SIGMA_MOST, SOC_SIGMA_LEAST = 0.5, 0.002
+"""No belief is wider than knowing nothing, and none narrower than the meaning of SOC itself (assumed)."""
+START_STRANGE = 0.02
+"""How likely it is that the first voltage says nothing (assumed)."""
+FULL_SOC, EMPTY_SOC = 0.97, 0.03
+"""A cell found beyond these has just been charged or discharged, and its hysteresis lies on that side."""
+START_POINTS = 101
 TINY = 1e-25
 """Numbers below this are taken for zero, or the processor would crawl through denormals."""
+COVARIANCES = 15
 
 
 def begin(strings: int, series: int) -> Belief:
     """The belief before anything was heard."""
-    covariance = np.zeros((strings, 6, series))
-    covariance[:, 0, :] = SOC_SIGMA_MAX**2
+    cells = (strings, series)
+    covariance = np.zeros((strings, COVARIANCES, series))
+    covariance[:, 0, :] = START_SIGMA_MOST**2
     return Belief(
-        soc=np.full((strings, series), 0.5),
-        rc1_V=np.zeros((strings, series)),
-        rc2_V=np.zeros((strings, series)),
-        hysteresis=np.zeros((strings, series)),
+        soc=np.full(cells, 0.5),
+        offset_A=np.zeros(cells),
+        bias_V=np.zeros(cells),
+        charge_factor=np.ones(cells),
+        resistance_factor=np.ones(cells),
+        usual_factor=np.ones(cells),
+        rc1_V=np.zeros(cells),
+        rc2_V=np.zeros(cells),
+        hysteresis=np.zeros(cells),
+        surprise=np.ones(cells),
+        core_K=np.zeros(cells),
         covariance=covariance,
         started=0.0,
     )
@@ -60,26 +107,64 @@ def step(pack: Pack, was: Belief, frame: Frame, bleed: Array, contactor: Array, 
     """The belief after one frame. `bleed` and `contactor` say what was commanded during the last `dt_s`."""
     if was.started == 0.0:
         return first(pack, was, frame)
-    strings, series = was.soc.shape
-    soc, rc1_V, rc2_V = np.empty_like(was.soc), np.empty_like(was.soc), np.empty_like(was.soc)
-    turned, covariance = np.empty_like(was.soc), np.empty_like(was.covariance)
-    table = np.empty((ROWS, series))
-    for s in range(strings):
+    now = same(was)
+    series = pack.series
+    table, around = np.empty((ROWS, series)), np.empty((WORK_ROWS, series))
+    for s in range(pack.strings):
         degC = cell_degC(frame.probe_degC[s], pack.probe_of_cell, frame.ambient_degC)
-        look_up(pack.cell.nodes, pack.cell.soc_nodes, pack.cell.degC_nodes, was.soc[s], degC, table)
         current_A, heard_s, unheard = count_on(pack, frame.string_A[s], contactor[s, 1], dt_s)
-        lost = pack.cell.self_discharge_per_s * dt_s
-        correct(
-            table,
-            (was.soc[s], was.rc1_V[s], was.rc2_V[s], was.hysteresis[s], was.covariance[s]),
-            (soc[s], rc1_V[s], rc2_V[s], turned[s], covariance[s]),
-            frame.cell_V[s],
-            bleed[s],
-            pack.cell,
-            pack.sensors,
-            (current_A, heard_s, dt_s, unheard, lost, pack.balancing.bleed_ohm),
+        rows = (
+            now.soc[s],
+            now.offset_A[s],
+            now.bias_V[s],
+            now.charge_factor[s],
+            now.resistance_factor[s],
+            now.usual_factor[s],
+            now.rc1_V[s],
+            now.rc2_V[s],
+            now.hysteresis[s],
+            now.surprise[s],
+            now.core_K[s],
         )
-    return Belief(soc, rc1_V, rc2_V, turned, covariance, 1.0)
+        if open_circuit(pack, frame, s):
+            hear_offset(rows, now.covariance[s], current_A, pack.sensors, dt_s)
+            current_A, heard_s, unheard = 0.0, 0.0, 0.0
+            flowing = 0.0
+        else:
+            flowing = 1.0
+        heard = (current_A, heard_s, dt_s, unheard, flowing, pack.balancing.bleed_ohm)
+        look_up(pack.cell.nodes, pack.cell.degC_nodes, now.soc[s], degC, table)
+        count(table, around, rows, now.covariance[s], bleed[s], pack.cell, pack.sensors, heard)
+        look_up(pack.cell.nodes, pack.cell.degC_nodes, now.soc[s], degC, table)
+        look_up_ocv(pack.cell.nodes, around[ABOVE_SOC], degC, around[ABOVE_V])
+        look_up_ocv(pack.cell.nodes, around[BELOW_SOC], degC, around[BELOW_V])
+        correct(table, around, rows, now.covariance[s], frame.cell_V[s], pack.cell, pack.sensors, heard)
+    return now
+
+
+WORK_ROWS = 6
+ABOVE_SOC, ABOVE_V, BELOW_SOC, BELOW_V, CURRENT_A, FRESH = range(WORK_ROWS)
+"""Rows of the working table between counting and correcting."""
+
+
+@part
+def same(was: Belief) -> Belief:
+    """A copy that may be written on."""
+    return Belief(
+        was.soc.copy(),
+        was.offset_A.copy(),
+        was.bias_V.copy(),
+        was.charge_factor.copy(),
+        was.resistance_factor.copy(),
+        was.usual_factor.copy(),
+        was.rc1_V.copy(),
+        was.rc2_V.copy(),
+        was.hysteresis.copy(),
+        was.surprise.copy(),
+        was.core_K.copy(),
+        was.covariance.copy(),
+        was.started,
+    )
 
 
 @part
@@ -88,9 +173,18 @@ def count_on(pack: Pack, string_A: float, connected: float, dt_s: float) -> tupl
     heard = known(string_A) and abs(string_A) < ABSURD_C * pack.cell.capacity_Ah
     heard_s = dt_s if dt_s < pack.sensors.patience_s else pack.sensors.patience_s
     heard_s = heard_s if heard else 0.0
-    unheard = UNHEARD_C * (dt_s - heard_s) / physics.SECONDS_PER_HOUR
+    unheard_s = dt_s - heard_s if dt_s - heard_s < UNHEARD_MOST_S else UNHEARD_MOST_S
+    unheard = UNHEARD_C * unheard_s / physics.SECONDS_PER_HOUR
     unheard = unheard if connected > 0.0 else 0.0
     return string_A if heard else 0.0, heard_s, unheard
+
+
+@part
+def open_circuit(pack: Pack, frame: Frame, s: int) -> bool:
+    """Whether the contactors of a string are heard to be open and its reading could be the sensor's offset."""
+    is_open = frame.contactor[s, 0] == 0.0 and frame.contactor[s, 1] == 0.0 and frame.contactor[s, 2] == 0.0
+    small = known(frame.string_A[s]) and abs(frame.string_A[s]) < 5.0 * pack.sensors.current_offset_A
+    return is_open and small
 
 
 @part
@@ -100,128 +194,295 @@ def flush(x: float) -> float:
     return y
 
 
+Rows = tuple[Array, Array, Array, Array, Array, Array, Array, Array, Array, Array, Array]
+
+
 @kernel
-def correct(  # noqa: PLR0915 - one cell, one step, in the order of the textbook
+def hear_offset(rows: Rows, p: Array, reading_A: float, sensors: Sensors, dt_s: float) -> None:
+    """Learn the offset of the current sensor from what it reads while no current flows."""
+    soc, offset, bias, charge, resistance = rows[0], rows[1], rows[2], rows[3], rows[4]
+    repeat = sensors.correlation_s / dt_s if dt_s < sensors.correlation_s else 1.0
+    repeat = repeat if dt_s > 0.0 else 1e6
+    noise_A2 = repeat * (sensors.current_sigma_A**2 + (0.1 * sensors.current_offset_A) ** 2)
+    for k in range(soc.shape[0]):
+        gain = 1.0 / (p[5, k] + noise_A2)
+        surprise_A = reading_A - offset[k]
+        g0, g1, g2, g3, g4 = p[1, k] * gain, p[5, k] * gain, p[6, k] * gain, p[7, k] * gain, p[8, k] * gain
+        y = soc[k] + g0 * surprise_A
+        y = y if y > 0.0 else 0.0
+        soc[k] = y if y < 1.0 else 1.0
+        offset[k] += g1 * surprise_A
+        bias[k] += g2 * surprise_A
+        charge[k] += g3 * surprise_A
+        resistance[k] += g4 * surprise_A
+        c0, c1, c2, c3, c4 = p[1, k], p[5, k], p[6, k], p[7, k], p[8, k]
+        p[0, k] -= g0 * c0
+        p[1, k] -= g0 * c1
+        p[2, k] -= g0 * c2
+        p[3, k] -= g0 * c3
+        p[4, k] -= g0 * c4
+        p[5, k] -= g1 * c1
+        p[6, k] -= g1 * c2
+        p[7, k] -= g1 * c3
+        p[8, k] -= g1 * c4
+        p[9, k] -= g2 * c2
+        p[10, k] -= g2 * c3
+        p[11, k] -= g2 * c4
+        p[12, k] -= g3 * c3
+        p[13, k] -= g3 * c4
+        p[14, k] -= g4 * c4
+
+
+@kernel
+def count(  # noqa: PLR0915 - one cell, one prediction, in the order of the textbook
     table: Array,
-    was: tuple[Array, Array, Array, Array, Array],
-    now: tuple[Array, Array, Array, Array, Array],
-    cell_V: Array,
+    around: Array,
+    rows: Rows,
+    p: Array,
     bleed: Array,
     cell: Cell,
     sensors: Sensors,
     heard: tuple[float, float, float, float, float, float],
 ) -> None:
-    """Predict and correct every cell of a string; arithmetic only, so that it vectorises."""
-    current_A, heard_s, dt_s, unheard, lost, bleed_ohm = heard
-    ocv_V, slope_V, r0, r1, r2 = table[OCV], table[SLOPE], table[R0], table[R1], table[R2]
-    tau1, tau2, capacity, hysteresis_V = table[TAU1], table[TAU2], table[CAPACITY], table[HYSTERESIS_V]
-    was_soc, was_rc1, was_rc2, was_h, p = was
-    soc, rc1, rc2, h, q = now
-    p00, p01, p02, p11, p12, p22 = p[0], p[1], p[2], p[3], p[4], p[5]
-    q00, q01, q02, q11, q12, q22 = q[0], q[1], q[2], q[3], q[4], q[5]
+    """Charge moved, and everything else carried forward by the current; arithmetic only, so that it vectorises."""
+    current_A, heard_s, dt_s, unheard, flowing, bleed_ohm = heard
+    ocv_V, r0, r1, r2 = table[OCV], table[R0], table[R1], table[R2]
+    tau1, tau2, capacity = table[TAU1], table[TAU2], table[CAPACITY]
+    soc, offset, bias, charge, resistance, usual, rc1, rc2, h, _surprise, core_K = rows
+    p00, p01, p02, p03, p04 = p[0], p[1], p[2], p[3], p[4]
+    p11, p12, p13, p14 = p[5], p[6], p[7], p[8]
+    p22, p23, p24, p33, p34, p44 = p[9], p[10], p[11], p[12], p[13], p[14]
+    above, below, flowed, fresh = around[ABOVE_SOC], around[BELOW_SOC], around[CURRENT_A], around[FRESH]
 
     efficiency = cell.coulombic_efficiency if current_A < 0.0 else 1.0
-    repeat = sensors.correlation_s / dt_s if dt_s < sensors.correlation_s else 1.0
-    repeat = repeat if dt_s > 0.0 else 1e6
-    error_A2 = sensors.current_offset_A**2 + (sensors.current_gain * current_A) ** 2
-    drift_As2 = 2.0 * DRIFT_S * heard_s * error_A2 + (sensors.current_sigma_A * heard_s) ** 2
-    rc_noise = RC_SIGMA_V * RC_SIGMA_V * dt_s
-    white_V2 = sensors.cell_sigma_V**2
+    lost = cell.self_discharge_per_s * dt_s
+    keep_offset = physics.decay(dt_s / OFFSET_S)
+    offset_A2 = (1.0 - keep_offset * keep_offset) * sensors.current_offset_A**2
+    white_As2 = (sensors.current_sigma_A * heard_s) ** 2
+    learn = dt_s / USUAL_S if dt_s < USUAL_S else 1.0
+    keep_core = physics.decay(dt_s / cell.core_s)
     for k in range(soc.shape[0]):
         capacity_Ah = capacity[k] * cell.capacity_Ah
+        i = (current_A - offset[k]) * efficiency * flowing + bleed[k] * ocv_V[k] / bleed_ohm
+        per_A = heard_s / (physics.SECONDS_PER_HOUR * capacity_Ah)
+        moved = per_A * charge[k] * i
+        y = soc[k] - moved - lost
+        y = y if y > 0.0 else 0.0
+        soc[k] = y if y < 1.0 else 1.0
+        x1 = physics.relax(rc1[k], i, r1[k], physics.decay(dt_s / tau1[k]))
+        x2 = physics.relax(rc2[k], i, r2[k], physics.decay(dt_s / tau2[k]))
+        rc1[k], rc2[k] = flush(x1), flush(x2)
+        h[k] = flush(physics.hysteresis(h[k], i, capacity_Ah, cell.hysteresis_rate, heard_s))
+        warm_K = cell.core_K_per_W * resistance[k] * i * (r0[k] * i + x1 + x2)
+        core_K[k] = flush(keep_core * core_K[k] + (1.0 - keep_core) * warm_K)
+        flowed[k] = i
+
+        far = moved if moved > 0.0 else -moved
+        kb = physics.decay(dt_s / cell.slow_s + far / cell.slow_soc)
+        fresh[k] = 1.0 - kb * kb
+        kr = physics.decay(dt_s / RESISTANCE_S + far / RESISTANCE_SOC)
+        a1, a3 = per_A * charge[k] * efficiency * flowing, -per_A * i
+        unsure = unheard * (unheard + 2.0 * math.sqrt(p00[k]))
+        as_per_soc = physics.SECONDS_PER_HOUR * capacity_Ah
+        s01 = p01[k] + a1 * p11[k] + a3 * p13[k]
+        s03 = p03[k] + a1 * p13[k] + a3 * p33[k]
+        s00 = p00[k] + a1 * (p01[k] + s01) + a3 * (p03[k] + s03) + white_As2 / (as_per_soc * as_per_soc) + unsure
+        s00 = s00 if s00 < START_SIGMA_MOST * START_SIGMA_MOST else START_SIGMA_MOST * START_SIGMA_MOST
+        p02[k] = kb * (p02[k] + a1 * p12[k] + a3 * p23[k])
+        p04[k] = kr * (p04[k] + a1 * p14[k] + a3 * p34[k])
+        p00[k], p01[k], p03[k] = s00, keep_offset * s01, s03
+        p11[k] = keep_offset * keep_offset * p11[k] + offset_A2
+        p12[k] = keep_offset * kb * p12[k]
+        p13[k] = keep_offset * p13[k]
+        p14[k] = keep_offset * kr * p14[k]
+        p22[k] = kb * kb * p22[k]
+        p23[k] = kb * p23[k]
+        p24[k] = kb * kr * p24[k]
+        p33[k] = p33[k] + AGEING_PER_S * dt_s
+        p34[k] = kr * p34[k]
+        p44[k] = kr * kr * p44[k] + (1.0 - kr * kr) * cell.resistance_sigma * cell.resistance_sigma
+        offset[k] = keep_offset * offset[k]
+        bias[k] = kb * bias[k]
+        usual[k] += learn * (resistance[k] - usual[k])
+        resistance[k] = usual[k] + kr * (resistance[k] - usual[k])
+
+        wide = WIDTH * math.sqrt(s00)
+        wide = wide if wide > WIDTH_LEAST else WIDTH_LEAST
+        up, down = soc[k] + wide, soc[k] - wide
+        above[k] = up if up < 1.0 else 1.0
+        below[k] = down if down > 0.0 else 0.0
+
+
+@kernel
+def correct(  # noqa: PLR0915 - one cell, one correction, in the order of the textbook
+    table: Array,
+    around: Array,
+    rows: Rows,
+    p: Array,
+    cell_V: Array,
+    cell: Cell,
+    sensors: Sensors,
+    heard: tuple[float, float, float, float, float, float],
+) -> None:
+    """Correct every cell of a string by the surprise in its voltage; arithmetic only, so that it vectorises."""
+    dt_s = heard[2]
+    ocv_V, r0, r1, r2 = table[OCV], table[R0], table[R1], table[R2]
+    half_V, model_V = table[HYSTERESIS_V], table[MODEL_V]
+    above, above_V, below, below_V = around[ABOVE_SOC], around[ABOVE_V], around[BELOW_SOC], around[BELOW_V]
+    flowed, fresh = around[CURRENT_A], around[FRESH]
+    soc, offset, bias, charge, resistance, _usual, rc1, rc2, h, surprise, _core_K = rows
+    p00, p01, p02, p03, p04 = p[0], p[1], p[2], p[3], p[4]
+    p11, p12, p13, p14 = p[5], p[6], p[7], p[8]
+    p22, p23, p24, p33, p34, p44 = p[9], p[10], p[11], p[12], p[13], p[14]
+    repeat = cell.fast_s / dt_s if dt_s < cell.fast_s else 1.0
+    repeat = repeat if dt_s > 0.0 else 1e6
+    white_V2, fast_V2 = sensors.cell_sigma_V**2, cell.fast_sigma_V**2
+    share2 = cell.fast_share * cell.fast_share
+    keep_surprise = physics.decay(dt_s / SURPRISE_S)
+    for k in range(soc.shape[0]):
         v = cell_V[k]
         heard_V = known(v)
         v = v if heard_V else 0.0
-        i = current_A * efficiency + bleed[k] * ocv_V[k] / bleed_ohm
-        a1, a2 = physics.decay(dt_s / tau1[k]), physics.decay(dt_s / tau2[k])
-        x0 = physics.count(was_soc[k], i, capacity_Ah, heard_s) - lost
-        x1 = physics.relax(was_rc1[k], i, r1[k], a1)
-        x2 = physics.relax(was_rc2[k], i, r2[k], a2)
-        turned = physics.hysteresis(was_h[k], i, capacity_Ah, cell.hysteresis_rate, heard_s)
-        as_per_soc = physics.SECONDS_PER_HOUR * capacity_Ah
-        unsure = unheard * (unheard + 2.0 * math.sqrt(p00[k]))
-        s00 = p00[k] + drift_As2 / (as_per_soc * as_per_soc) + unsure
-        s00 = s00 if s00 < SOC_SIGMA_MAX * SOC_SIGMA_MAX else SOC_SIGMA_MAX * SOC_SIGMA_MAX
-        s01, s02, s12 = a1 * p01[k], a2 * p02[k], a1 * a2 * p12[k]
-        s11, s22 = a1 * a1 * p11[k] + rc_noise, a2 * a2 * p22[k] + rc_noise
-
-        ocv_now_V = ocv_V[k] + slope_V[k] * (x0 - was_soc[k])
-        surprise_V = v - physics.terminal_V(ocv_now_V, hysteresis_V[k] * turned, x1, x2, r0[k], i)
-        doubt_V = cell.resistance_sigma * (r0[k] + r1[k] + r2[k]) * i
-        wrong_V2 = cell.model_sigma_V**2 + doubt_V * doubt_V
-        c0 = slope_V[k] * s00 - s01 - s02
-        c1 = slope_V[k] * s01 - s11 - s12
-        c2 = slope_V[k] * s02 - s12 - s22
-        spread_V2 = slope_V[k] * c0 - c1 - c2 + white_V2 + repeat * wrong_V2
-        far_V2 = surprise_V * surprise_V * (1.0 / (GATE * GATE))
-        far = far_V2 > spread_V2
-        spread_V2 = far_V2 if far else spread_V2
+        s22 = p22[k] + fresh[k] * model_V[k] * model_V[k] * surprise[k]
+        drop_V = r0[k] * flowed[k] + rc1[k] + rc2[k]
+        missed_V = v - (ocv_V[k] + half_V[k] * h[k] - resistance[k] * drop_V + bias[k])
+        h0 = (above_V[k] - below_V[k]) / (above[k] - below[k])
+        h1 = resistance[k] * (r0[k] + r1[k] + r2[k])
+        h4 = -drop_V
+        c0 = h0 * p00[k] + h1 * p01[k] + p02[k] + h4 * p04[k]
+        c1 = h0 * p01[k] + h1 * p11[k] + p12[k] + h4 * p14[k]
+        c2 = h0 * p02[k] + h1 * p12[k] + s22 + h4 * p24[k]
+        c3 = h0 * p03[k] + h1 * p13[k] + p23[k] + h4 * p34[k]
+        c4 = h0 * p04[k] + h1 * p14[k] + p24[k] + h4 * p44[k]
+        believed_V2 = h0 * c0 + h1 * c1 + c2 + h4 * c4
+        bend_V = below_V[k] + h0 * (soc[k] - below[k]) - ocv_V[k]
+        brief_V2 = fast_V2 + share2 * drop_V * drop_V
+        spread_V2 = believed_V2 + (white_V2 + repeat * brief_V2 + bend_V * bend_V) * surprise[k]
+        missed_V2 = missed_V * missed_V
+        ratio = missed_V2 / (believed_V2 + white_V2 + brief_V2)
+        ratio = ratio if ratio < SURPRISE_MOST else SURPRISE_MOST
+        now = keep_surprise * surprise[k] + (1.0 - keep_surprise) * ratio
+        now = now if now > 1.0 else 1.0
+        far_V2 = missed_V2 * (1.0 / (GATE * GATE))
+        spread_V2 = spread_V2 if spread_V2 > far_V2 else far_V2
         gain = 1.0 / spread_V2 if heard_V else 0.0
-        surprise_V = surprise_V if heard_V else 0.0
-        g0, g1, g2 = c0 * gain, c1 * gain, c2 * gain
-        standing = cell.model_sigma_V / slope_V[k]
-        trust = 1.0 - standing * standing / s00
-        trust = trust if trust > 0.0 else 0.0
-        learned = 0.0 if far else trust * (2.0 - trust)
-        trust = 1.0 if far else trust
+        missed_V = missed_V if heard_V else 0.0
+        surprise[k] = now if heard_V else surprise[k]
+        g0, g1, g2, g3, g4 = c0 * gain, c1 * gain, c2 * gain, c3 * gain, c4 * gain
 
-        y = x0 + trust * g0 * surprise_V
+        y = soc[k] + g0 * missed_V
         y = y if y > 0.0 else 0.0
         soc[k] = y if y < 1.0 else 1.0
-        rc1[k] = flush(x1 + g1 * surprise_V)
-        rc2[k] = flush(x2 + g2 * surprise_V)
-        h[k] = flush(turned)
-        s00 = s00 - learned * g0 * c0
-        q00[k] = s00 if s00 > 1e-10 else 1e-10
-        q01[k] = flush(s01 - g0 * c1)
-        q02[k] = flush(s02 - g0 * c2)
-        s11 = s11 - g1 * c1
-        q11[k] = s11 if s11 > 1e-12 else 1e-12
-        q12[k] = flush(s12 - g1 * c2)
+        offset[k] = flush(offset[k] + g1 * missed_V)
+        bias[k] = flush(bias[k] + g2 * missed_V)
+        charge[k] += g3 * missed_V
+        z = resistance[k] + g4 * missed_V
+        z = z if z > 0.2 else 0.2
+        resistance[k] = z if z < 5.0 else 5.0
+        s00 = p00[k] - g0 * c0
+        least = SOC_SIGMA_LEAST * SOC_SIGMA_LEAST
+        p00[k] = s00 if s00 > least else least
+        p01[k] = flush(p01[k] - g0 * c1)
+        p02[k] = flush(p02[k] - g0 * c2)
+        p03[k] = flush(p03[k] - g0 * c3)
+        p04[k] = flush(p04[k] - g0 * c4)
+        s11 = p11[k] - g1 * c1
+        p11[k] = s11 if s11 > 1e-12 else 1e-12
+        p12[k] = flush(p12[k] - g1 * c2)
+        p13[k] = flush(p13[k] - g1 * c3)
+        p14[k] = flush(p14[k] - g1 * c4)
         s22 = s22 - g2 * c2
-        q22[k] = s22 if s22 > 1e-12 else 1e-12
+        p22[k] = s22 if s22 > 1e-12 else 1e-12
+        p23[k] = flush(p23[k] - g2 * c3)
+        p24[k] = flush(p24[k] - g2 * c4)
+        s33 = p33[k] - g3 * c3
+        p33[k] = s33 if s33 > 1e-10 else 1e-10
+        p34[k] = flush(p34[k] - g3 * c4)
+        s44 = p44[k] - g4 * c4
+        p44[k] = s44 if s44 > 1e-10 else 1e-10
 
 
 @part
 def first(pack: Pack, was: Belief, frame: Frame) -> Belief:
-    """The first belief, from the first voltages: SOC where the OCV meets each, and how sure that can be."""
-    cell = pack.cell
-    soc, covariance = was.soc.copy(), was.covariance.copy()
+    """The first belief: what was said of the SOC before, weighed against the first voltage over the whole curve.
+
+    Before anything was said the prior is flat. `soc` and its covariance in `was` hold what was said.
+    """
+    now = same(was)
+    cell, sensors = pack.cell, pack.sensors
     started = 0.0
     for s in range(pack.strings):
         degC = cell_degC(frame.probe_degC[s], pack.probe_of_cell, frame.ambient_degC)
         current_A = frame.string_A[s] if known(frame.string_A[s]) else 0.0
-        total, heard = 0.0, 0.0
+        total, variance, heard = 0.0, 0.0, 0.0
         for k in range(pack.series):
             v = frame.cell_V[s, k]
             if known(v):
-                soc[s, k] = soc_of(cell, v, current_A, degC[k])
-                _, slope_V, r0, r1, r2 = physics.parameters(cell.nodes, soc[s, k], degC[k])
-                off_V = cell.model_sigma_V + physics.over_soc(cell.soc_nodes, soc[s, k], 0)
-                off_V += 0.5 * (r0 + r1 + r2) * abs(current_A)
-                sigma = off_V / slope_V + 0.01
-                covariance[s, 0, k] = min(sigma, SOC_SIGMA_START) ** 2
-                covariance[s, 3, k] = (0.5 * r1 * current_A) ** 2 + RC_SIGMA_V**2
-                covariance[s, 5, k] = (0.5 * r2 * current_A) ** 2 + RC_SIGMA_V**2
-                total += soc[s, k]
-                heard += 1.0
+                soc, sigma = located(cell, v, current_A, degC[k], was.soc[s, k], math.sqrt(was.covariance[s, 0, k]))
+                now.soc[s, k], now.covariance[s, 0, k] = soc, sigma * sigma
+                total, variance, heard = total + soc, variance + sigma * sigma, heard + 1.0
         if heard > 0.0:
             started = 1.0
-            for k in range(pack.series):
-                if not known(frame.cell_V[s, k]):
-                    soc[s, k] = total / heard
-    return Belief(soc, was.rc1_V.copy(), was.rc2_V.copy(), was.hysteresis.copy(), covariance, started)
+        for k in range(pack.series):
+            if not known(frame.cell_V[s, k]) and heard > 0.0:
+                now.soc[s, k], now.covariance[s, 0, k] = total / heard, variance / heard + 0.1**2
+            settle(now, s, k, cell, sensors, current_A, degC[k])
+    return Belief(
+        now.soc,
+        now.offset_A,
+        now.bias_V,
+        now.charge_factor,
+        now.resistance_factor,
+        now.usual_factor,
+        now.rc1_V,
+        now.rc2_V,
+        now.hysteresis,
+        now.surprise,
+        now.core_K,
+        now.covariance,
+        started,
+    )
 
 
 @part
-def soc_of(cell: Cell, cell_V: float, current_A: float, degC: float) -> float:
-    """SOC whose OCV, less the drop over R0, is the voltage heard; by bisection, since the OCV rises with SOC."""
-    low, high = 0.0, 1.0
-    for _ in range(30):
-        middle = 0.5 * (low + high)
-        ocv_V, _slope, r0, _r1, _r2 = physics.parameters(cell.nodes, middle, degC)
-        if ocv_V - r0 * current_A < cell_V:
-            low = middle
-        else:
-            high = middle
-    return 0.5 * (low + high)
+def settle(now: Belief, s: int, k: int, cell: Cell, sensors: Sensors, current_A: float, degC: float) -> None:
+    """Fill in what the first voltage does not say: hysteresis, and the doubt of everything but the SOC."""
+    soc = now.soc[s, k]
+    now.hysteresis[s, k] = 1.0 if soc > FULL_SOC else -1.0 if soc < EMPTY_SOC else 0.0
+    _ocv_V, _slope, _r0, r1, r2 = physics.parameters(cell.nodes, soc, degC)
+    lasting_V = physics.at_node(cell.nodes, soc, degC, MODEL_V)
+    half_V = physics.at_node(cell.nodes, soc, degC, HYSTERESIS_V) if now.hysteresis[s, k] == 0.0 else 0.0
+    relaxing_V = 0.5 * (r1 + r2) * current_A
+    now.covariance[s, 5, k] = sensors.current_offset_A**2
+    now.covariance[s, 9, k] = lasting_V**2 + (0.6 * half_V) ** 2 + relaxing_V**2
+    now.covariance[s, 12, k] = cell.capacity_sigma**2 + sensors.current_gain**2
+    now.covariance[s, 14, k] = cell.resistance_sigma**2
+
+
+@part
+def located(
+    cell: Cell, cell_V: float, current_A: float, degC: float, said: float, said_sigma: float
+) -> tuple[float, float]:
+    """SOC and its sigma where a first voltage meets the curve, given what was said before; over the whole curve."""
+    total, first_moment, second_moment = 0.0, 0.0, 0.0
+    for point in range(START_POINTS):
+        soc = point / (START_POINTS - 1.0)
+        ocv_V, _slope, r0, r1, r2 = physics.parameters(cell.nodes, soc, degC)
+        half_V = physics.at_node(cell.nodes, soc, degC, HYSTERESIS_V)
+        side = 1.0 if soc > FULL_SOC else -1.0 if soc < EMPTY_SOC else 0.0
+        expected_V = ocv_V + half_V * side - (r0 + 0.5 * (r1 + r2)) * current_A
+        doubt_V = 0.004 + physics.at_node(cell.nodes, soc, degC, MODEL_V) + 0.3 * (r0 + r1 + r2) * abs(current_A)
+        doubt_V += 0.6 * half_V if side == 0.0 else 0.0
+        off = (cell_V - expected_V) / doubt_V
+        off2 = off * off if off * off < 80.0 else 80.0
+        away = (soc - said) / said_sigma
+        away = away if said_sigma < START_SIGMA_MOST else 0.0
+        away2 = away * away if away * away < 300.0 else 300.0
+        weight = (START_STRANGE + math.exp(-0.5 * off2)) / doubt_V * math.exp(-0.5 * away2)
+        total += weight
+        first_moment += weight * soc
+        second_moment += weight * soc * soc
+    soc = first_moment / total
+    variance = second_moment / total - soc * soc
+    least = 0.004**2
+    return soc, math.sqrt(variance if variance > least else least)

@@ -30,6 +30,9 @@ from packhorse.pack.words import (
 )
 
 BEYOND = 4.0
+CORE_K_PER_W, CORE_MASS_SHARE = 0.9, 0.3
+"""Core over surface of a cell of one kilogram, falling with mass^0.4, and the share of its mass that warms with the
+core. Assumed, so that 18650 cells come to 3 K/W and 40 s and large prismatic ones to 0.5 K/W and 12 min."""
 MONTH_S = 30 * 86_400.0
 KELVIN = 273.15
 SOC_GRID: Array = np.linspace(0.0, 1.0, SOC_NODES)
@@ -92,6 +95,7 @@ def compile_cell(cell: CellFile, parallel: int = 1, capacity_Ah: float | None = 
     ratings = (over.discharge_A, over.charge_A, over.discharge_10s_A, over.charge_10s_A)
     for column, rating in enumerate(ratings, start=3):
         degC_nodes[:, column] = np.interp(DEGC_GRID, over.degC, rating) * parallel
+    core_K_per_W = given(cell.core_K_per_W, CORE_K_PER_W * cell.mass_kg**-0.4)
     return Cell(
         nodes=nodes,
         entropy_V_per_K=entropy,
@@ -104,9 +108,14 @@ def compile_cell(cell: CellFile, parallel: int = 1, capacity_Ah: float | None = 
         self_discharge_per_s=cell.self_discharge_per_month / MONTH_S,
         heat_capacity_J_per_K=cell.mass_kg * cell.heat_capacity_J_per_kgK * parallel,
         resistance_sigma=cell.resistance_sigma,
+        capacity_sigma=cell.capacity_sigma,
         fast_sigma_V=given(error.fast_sigma_V, 0.5 * cell.model_sigma_V),
         slow_s=error.slow_s,
+        slow_soc=error.slow_soc,
         fast_s=error.fast_s,
+        fast_share=error.fast_share,
+        core_K_per_W=core_K_per_W / parallel,
+        core_s=CORE_MASS_SHARE * cell.mass_kg * cell.heat_capacity_J_per_kgK * core_K_per_W,
     )
 
 

@@ -105,7 +105,8 @@ class Ocv(Described):
 class ModelError(Described):
     """How wrong the cell model is (one sigma), as identification measured it or as assumed.
 
-    `sigma_V` is the part that lasts, over temperature (rows) and SOC; it keeps its value for about `slow_s`. What
+    `sigma_V` is the part that lasts, over temperature (rows) and SOC; it keeps its value for about `slow_s` and over
+    about `slow_soc`. What
     changes faster is `fast_sigma_V`, which keeps its value for about `fast_s`.
     """
 
@@ -113,7 +114,9 @@ class ModelError(Described):
     soc: list[Fraction] = Field(default=[0.0, 1.0], min_length=2)
     sigma_V: list[list[ModelVolt]] | None = None
     fast_sigma_V: ModelVolt | None = None
+    fast_share: Annotated[float, Field(ge=0, le=1)] = 0.1
     slow_s: Seconds = 900.0
+    slow_soc: Annotated[float, Field(gt=0, le=1)] = 0.05
     fast_s: Seconds = 20.0
 
     @model_validator(mode="after")
@@ -193,6 +196,8 @@ class CellFile(Described):
     self_discharge_per_month: Annotated[float, Field(ge=0, le=0.2)] = 0.02
     model_sigma_V: Annotated[float, Field(gt=0, le=0.1)] = 0.01
     resistance_sigma: Annotated[float, Field(gt=0, le=1)] = 0.15
+    capacity_sigma: Annotated[float, Field(gt=0, le=0.5)] = 0.02
+    core_K_per_W: Annotated[float, Field(ge=0, le=50)] | None = None
     ocv: Ocv
     resistance: Resistance
     over_temperature: OverTemperature

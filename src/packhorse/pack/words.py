@@ -124,9 +124,14 @@ class Cell(NamedTuple):
     self_discharge_per_s: float
     heat_capacity_J_per_K: float
     resistance_sigma: float
+    capacity_sigma: float  # share
     fast_sigma_V: float
+    fast_share: float  # of the voltage over the resistances, that comes and goes
     slow_s: float
+    slow_soc: float
     fast_s: float
+    core_K_per_W: float
+    core_s: float
 
 
 class Sensors(NamedTuple):
@@ -265,15 +270,22 @@ class Frame(NamedTuple):
 class Belief(NamedTuple):
     """What is believed of each cell group.
 
-    `covariance[string, k]` holds the upper triangle of the filter's 3x3 matrix over (SOC, rc1_V, rc2_V), in the
-    order k = 00, 01, 02, 11, 12, 22.
+    `covariance[string, k]` holds the upper triangle of the filter's 5x5 matrix over (soc, offset_A, bias_V,
+    charge_factor, resistance_factor), row by row: k = 00, 01, 02, 03, 04, 11, 12 ... 44.
     """
 
     soc: Array  # (strings, series)
-    rc1_V: Array
+    offset_A: Array  # what the current sensor reads too much
+    bias_V: Array  # what the cell shows above the model for long
+    charge_factor: Array  # nominal capacity over true capacity, times the gain of the current sensor
+    resistance_factor: Array  # resistances over those of the cell file
+    usual_factor: Array  # what resistance_factor has been for hours
+    rc1_V: Array  # at the resistances of the cell file
     rc2_V: Array
     hysteresis: Array  # -1 after discharge .. +1 after charge
-    covariance: Array  # (strings, 6, series)
+    surprise: Array  # mean squared surprise over the expected one, 1 or more
+    core_K: Array  # how much warmer the core is than the probe
+    covariance: Array  # (strings, 15, series)
     started: float  # 0 until the first frame has set the SOC
 
 

@@ -21,8 +21,10 @@ from packhorse.pack.words import Array
 
 KELVIN = 273.15
 R_NODES: Array = np.array([0.0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
-OCV_NODES: Array = np.concatenate([np.linspace(0.0, 0.2, 11), np.linspace(0.25, 0.95, 15), [0.975, 1.0]])
-HYSTERESIS_NODES: Array = np.array([0.0, 0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 1.0])
+OCV_NODES: Array = np.concatenate(
+    [np.linspace(0.0, 0.2, 11), np.linspace(0.25, 0.9, 14), [0.92, 0.94, 0.96, 0.97, 0.98, 0.99, 1.0]]
+)
+HYSTERESIS_NODES: Array = np.array([0.0, 0.03, 0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 0.93, 0.97, 1.0])
 PAIRS = 2
 BLOCK = OCV_NODES.size + (1 + PAIRS) * R_NODES.size + HYSTERESIS_NODES.size
 """Unknowns at one temperature: OCV corrections [V], R0, R1, R2 [ohm], hysteresis half-width [V]."""
@@ -93,7 +95,9 @@ def arrhenius(degC: Array, centre_degC: float, activation_K: float) -> Array:
     return np.asarray(np.exp(activation_K * (1.0 / (degC + KELVIN) - 1.0 / (centre_degC + KELVIN))))
 
 
-def columns(log: CellLog, soc: Array, centres: Array, shape: Shape, capacity_Ah: float, start_h: float) -> dict[int, Array]:
+def columns(
+    log: CellLog, soc: Array, centres: Array, shape: Shape, capacity_Ah: float, start_h: float
+) -> dict[int, Array]:
     """The matrix of one log by block: for each temperature that it touches, (times, BLOCK)."""
     dt = steps_s(log)
     over_r, over_ocv, over_h = hat(soc, R_NODES), hat(soc, OCV_NODES), hat(soc, HYSTERESIS_NODES)

@@ -45,6 +45,10 @@ BRIEF = 1.5
 """Currents allowed for ten seconds, in continuous ones. Assumed."""
 
 
+SLOW_SOC = 0.05
+"""Over how much SOC the lasting error keeps its value. Assumed."""
+
+
 class Errors(NamedTuple):
     """How wrong the model is, measured on logs that were left out."""
 
@@ -52,6 +56,7 @@ class Errors(NamedTuple):
     soc: Array  # (nodes,)
     sigma_V: Array  # (temperatures, nodes) lasting part
     fast_sigma_V: float
+    fast_share: float  # of the voltage over the resistances
     slow_s: float
     fast_s: float
     resistance_sigma: float
@@ -105,6 +110,7 @@ def describe(
     x: Array,
     errors: Errors,
     limits_V: tuple[float, float],
+    doubt: float,
     logs: list[CellLog],
     efficiency: float,
 ) -> CellFile:
@@ -125,9 +131,9 @@ def describe(
             "name": name,
             "chemistry": chemistry,
             "sources": [
-                f"measured: OCV, hysteresis, resistances, time constants, capacity and model error, identified from {files}",
-                f"measured: largest current held for ten seconds, {discharge_rate:.3g}C discharge, {charge_rate:.3g}C charge",
-                f"assumed, typical of {chemistry}: mass, heat capacity, temperature limits, self-discharge, current ratings",
+                f"measured: OCV, hysteresis, resistances, capacity and model error, identified from {files}",
+                f"measured: largest current for 10 s, {discharge_rate:.3g}C discharge, {charge_rate:.3g}C charge",
+                f"assumed, typical of {chemistry}: mass, heat capacity, temperature limits, self-discharge, ratings",
             ],
             "capacity_Ah": rounded(capacity_Ah),
             "min_V": rounded(low_V, 4),
@@ -141,6 +147,7 @@ def describe(
             "max_discharge_degC": assumed.discharge_degC[1],
             "coulombic_efficiency": rounded(efficiency),
             "self_discharge_per_month": assumed.self_discharge_per_month,
+            "capacity_sigma": rounded(doubt, 3),
             "resistance_sigma": rounded(errors.resistance_sigma, 3),
             "ocv": {
                 "degC": rounded(known.centres, 4),
@@ -171,7 +178,9 @@ def describe(
                 "soc": rounded(errors.soc, 4),
                 "sigma_V": rounded(errors.sigma_V, 3),
                 "fast_sigma_V": rounded(errors.fast_sigma_V, 3),
+                "fast_share": rounded(errors.fast_share, 3),
                 "slow_s": rounded(errors.slow_s, 3),
+                "slow_soc": SLOW_SOC,
                 "fast_s": rounded(errors.fast_s, 3),
             },
         }

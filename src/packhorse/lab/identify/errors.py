@@ -13,7 +13,6 @@ import numpy as np
 from packhorse.compiled import compiled
 from packhorse.lab.identify.circuit import Shape
 from packhorse.lab.identify.describe import Errors
-from packhorse.lab.identify.settled import typical_ohm
 from packhorse.lab.identify.solve import Known, Piece, Sums, bounds, residual, solution
 from packhorse.lab.identify.training import nearest, steps_s
 from packhorse.pack.words import Array
@@ -22,11 +21,11 @@ FOLDS = 5
 SPLIT_S = 60.0
 """What changes within this time comes and goes; what stays longer lasts."""
 SOC_BINS: Array = np.array([0.0, 0.05, 0.12, 0.2, 0.35, 0.5, 0.65, 0.8, 0.92, 1.0])
-LEAST_V = 0.002
+LEAST_V = 0.003
 """No cell model is better than this for long, on a cell that it was not fitted on (assumed)."""
 FEW_ROWS = 200.0
 """So many rows are worth as much as what all regions of a temperature say together."""
-LEAST_SHARE, MOST_SHARE = 0.05, 0.5
+LEAST_SHARE, MOST_SHARE = 0.05, 0.3
 
 
 def left_out(
@@ -77,24 +76,43 @@ def correlation_s(parts: list[tuple[Array, Array]], otherwise: float) -> float:
     return float(lags[below[0]]) if below.size else float(lags[-1])
 
 
-def measure(known: Known, shape: Shape, left: list[tuple[Piece, Array]], drop_V: Callable[[Piece], Array]) -> Errors:
-    """Errors by temperature and SOC from what is left of the voltage. `drop_V` gives the voltage over resistances."""
-    slow, quick, drops = [], [], []
-    for piece, rest_V in left:
-        dt = steps_s(piece.log)
-        lasting = low_pass(rest_V, dt, SPLIT_S)
-        slow.append(lasting)
-        quick.append(rest_V - lasting)
-        drops.append(drop_V(piece))
-    share = share_of(slow, [low_pass(np.abs(d), steps_s(p.log), SPLIT_S) for d, (p, _) in zip(drops, left, strict=True)])
+def measure(known: Known, left: list[tuple[Piece, Array]], drop_V: Callable[[Piece], Array]) -> Errors:
+    """Errors by temperature and SOC from what is left of the voltage. `drop_V` gives the voltage over resistances.
+
+    Tests at work speak of a cell at work; slow tests speak only where there are no others at all.
+    """
+    working = [(piece, rest_V) for piece, rest_V in left if piece.works] or left
+    slow = [low_pass(rest_V, steps_s(piece.log), SPLIT_S) for piece, rest_V in working]
+    quick = [rest_V - lasting for (_, rest_V), lasting in zip(working, slow, strict=True)]
+    drops = [drop_V(piece) for piece, _ in working]
+    share = share_of(
+        slow, [low_pass(np.abs(d), steps_s(p.log), SPLIT_S) for d, (p, _) in zip(drops, working, strict=True)]
+    )
+    every = by_soc([piece.soc for piece, _ in working], slow)
     table = np.empty((known.centres.size, SOC_BINS.size))
     for t in range(known.centres.size):
-        mine = [k for k, (p, _) in enumerate(left) if nearest(float(np.median(p.log.cell_degC)), list(known.centres)) == t]
-        table[t] = by_soc([left[k][0].soc for k in mine], [slow[k] for k in mine])
-    fast = float(np.sqrt(np.mean([np.median(q * q) / 0.455 for q in quick])))
-    stays = correlation_s([(s, steps_s(p.log)) for s, (p, _) in zip(slow, left, strict=True)], 600.0)
-    comes = correlation_s([(q, steps_s(p.log)) for q, (p, _) in zip(quick, left, strict=True)], 10.0)
-    return Errors(known.centres, SOC_BINS, np.maximum(table, LEAST_V), max(fast, LEAST_V), stays, max(comes, 2.0), share)
+        here = [
+            k
+            for k, (p, _) in enumerate(working)
+            if nearest(float(np.median(p.log.cell_degC)), list(known.centres)) == t
+        ]
+        table[t] = by_soc([working[k][0].soc for k in here], [slow[k] for k in here]) if here else every
+    brief, brief_share = brief_error(quick, drops)
+    stays = correlation_s([(s, steps_s(p.log)) for s, (p, _) in zip(slow, working, strict=True)], 600.0)
+    comes = correlation_s([(q, steps_s(p.log)) for q, (p, _) in zip(quick, working, strict=True)], 10.0)
+    return Errors(
+        known.centres, SOC_BINS, np.maximum(table, LEAST_V), brief, brief_share, stays, max(comes, 2.0), share
+    )
+
+
+def brief_error(quick: list[Array], drops: list[Array]) -> tuple[float, float]:
+    """What comes and goes: so many volts always, and a share of the voltage over the resistances."""
+    error, drop = np.concatenate(quick), np.abs(np.concatenate(drops))
+    calm = drop <= np.quantile(drop, 0.5)
+    always = max(float(np.sqrt(np.mean(error[calm] ** 2))), LEAST_V)
+    busy = ~calm
+    more = max(float(np.mean(error[busy] ** 2)) - always**2, 0.0) / float(np.mean(drop[busy] ** 2) + 1e-12)
+    return always, float(np.clip(np.sqrt(more), LEAST_SHARE, MOST_SHARE))
 
 
 def share_of(slow: list[Array], drops: list[Array]) -> float:
@@ -108,8 +126,6 @@ def share_of(slow: list[Array], drops: list[Array]) -> float:
 
 def by_soc(socs: list[Array], errors: list[Array]) -> Array:
     """Root mean square of errors about each of the SOC nodes, drawn to that of all where rows are few."""
-    if not socs:
-        return np.full(SOC_BINS.size, np.nan)
     soc, square = np.concatenate(socs), np.concatenate(errors) ** 2
     overall = float(np.mean(square))
     out = np.empty(SOC_BINS.size)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from packhorse.io.cell_logs import CellLog
 from packhorse.lab.identify.circuit import BLOCK, Shape, columns, layout
@@ -13,7 +14,20 @@ from packhorse.lab.identify.describe import Errors, chemistry_of, describe
 from packhorse.lab.identify.errors import left_out, measure
 from packhorse.lab.identify.settled import known_of, start_of, typical_ohm
 from packhorse.lab.identify.slow import slow_tests
-from packhorse.lab.identify.solve import Known, Piece, Sums, bounds, counted, prior, solution, start_shift, sums
+from packhorse.lab.identify.solve import (
+    Known,
+    Piece,
+    Sums,
+    bounds,
+    counted,
+    ocv_at,
+    prior,
+    row_weight,
+    slope_at,
+    solution,
+    start_shift,
+    sums,
+)
 from packhorse.lab.identify.training import clusters, nearest, split, thinned
 from packhorse.lab.training import Training
 from packhorse.pack.description import CellFile
@@ -21,9 +35,11 @@ from packhorse.pack.words import Array
 
 WEIGHT = {"ocv": 0.1, "pulse": 0.03, "capacity": 0.03, "drive": 1.0}
 """How much a row of each kind of test counts where tests contradict: a vehicle is most like a drive."""
-TAU1_S, TAU2_S = (3.0, 6.0, 12.0, 25.0), (60.0, 120.0, 250.0, 500.0)
+TAU1_S, TAU2_S = (3.0, 6.0, 12.0, 25.0), (60.0, 120.0, 250.0, 500.0, 1000.0, 2000.0)
 RATES = {"lfp": (15.0, 40.0, 100.0), "nmc": (15.0, 50.0), "nca": (15.0, 50.0)}
 SPEAKING = 2
+LONG_SOC = 0.15
+"""A piece that moves less cannot tell by its shape where it is."""
 ANCHORINGS, MOST_SHIFT = 2, 0.1
 ACTIVATION_K = (2500.0, 4000.0, 5500.0)
 
@@ -49,15 +65,25 @@ def identify(training: Training, name: str, say: Callable[[str, float], None] = 
 
     Raises ValueError, in one line, where the logs do not hold what is needed.
     """
+    with threadpool_limits(limits=1):  # matrices this small gain nothing from threads, and lose all on a busy machine
+        return identified(training, name, say)
+
+
+def identified(training: Training, name: str, say: Callable[[str, float], None]) -> Identified:
+    """`identify` on one thread."""
     say("slow tests", 0.0)
     logs = {kind: [thinned(log) for log in getattr(training, kind)] for kind in WEIGHT}
     slow = slow_tests(logs["ocv"])
     everything = [log for kind in WEIGHT for log in logs[kind]]
     known = known_of(slow, clusters(everything))
+    doubt = min(slow, key=lambda one: abs(one.degC - 25.0)).doubt
     chemistry = training.chemistry or chemistry_of(known.ocv_V[int(np.argmin(np.abs(known.centres - 25.0)))])
-    limits_V = (min(float(log.cell_V.min()) for log in logs["ocv"]), max(float(log.cell_V.max()) for log in logs["ocv"]))
-    whole = [(log, WEIGHT[kind]) for kind in WEIGHT for log in logs[kind]]
-    pieces = [piece_of(known, part, weight, limits_V[1]) for log, weight in whole for part in split(log)]
+    limits_V = (
+        min(float(log.cell_V.min()) for log in logs["ocv"]),
+        max(float(log.cell_V.max()) for log in logs["ocv"]),
+    )
+    pieces = [piece_of(known, part, kind, limits_V[1]) for kind in WEIGHT for log in logs[kind] for part in split(log)]
+    pieces = [placed(known, piece, pieces) for piece in pieces]
     shape = best_shape(known, speaking(known, pieces), RATES[chemistry], say)
     say("circuit", 0.6)
     matrix, right, each = problem(known, shape, pieces)
@@ -68,16 +94,39 @@ def identify(training: Training, name: str, say: Callable[[str, float], None] = 
         unknowns = solution(matrix, right, bounds(known.centres.size))
     say("model error", 0.8)
     left = list(left_out(known, shape, pieces, each, matrix, right))
-    errors = measure(known, shape, left, lambda piece: drop_V(known, shape, piece, unknowns))
+    errors = measure(known, left, lambda piece: drop_V(known, shape, piece, unknowns))
     say("cell file", 1.0)
-    cell = describe(name, chemistry, known, shape, unknowns, errors, limits_V, everything, 1.0)
+    cell = describe(name, chemistry, known, shape, unknowns, errors, limits_V, doubt, everything, 1.0)
     return Identified(cell, known, shape, unknowns, pieces, left, errors)
 
 
-def piece_of(known: Known, log: CellLog, weight: float, max_V: float) -> Piece:
+def piece_of(known: Known, log: CellLog, kind: str, max_V: float) -> Piece:
     """A log with its SOC counted from where it starts."""
     start, hysteresis, guessed = start_of(known, log, max_V)
-    return Piece(log, counted(known, log, start), weight, guessed, hysteresis)
+    return Piece(log, counted(known, log, start), WEIGHT[kind], guessed, hysteresis, kind != "ocv")
+
+
+def placed(known: Known, piece: Piece, pieces: list[Piece]) -> Piece:
+    """A long piece whose start is a guess, started where the slow tests and it fit together best.
+
+    On a flat curve a first voltage says little of the start, and the whole log much.
+    """
+    if not piece.guessed or not piece.works or float(np.ptp(piece.soc)) < LONG_SOC:
+        return piece
+    slow = [other for other in pieces if not other.works]
+    shape = Shape(TAU1_S[2], TAU2_S[3], ACTIVATION_K[1], 50.0)
+    room = (-float(piece.soc.min()), 1.0 - float(piece.soc.max()))
+    moves = [move for move in np.arange(-0.24, 0.25, 0.04) if room[0] - 0.05 <= move <= room[1] + 0.05] or [0.0]
+    tried = [piece._replace(soc=piece.soc + move) for move in moves]
+    costs = [cost(known, shape, [*slow, one]) + fixed_cost(known, one) for one in tried]
+    return tried[int(np.argmin(costs))]
+
+
+def fixed_cost(known: Known, piece: Piece) -> float:
+    """What the OCV alone leaves of a piece's voltage, squared and weighted: the part of its cost that no fit changes."""
+    rest_V = piece.log.cell_V - ocv_at(known, piece.soc, piece.log.cell_degC)
+    worth = row_weight(piece, slope_at(known, piece))
+    return float(rest_V @ (worth * rest_V))
 
 
 def anchored(known: Known, shape: Shape, piece: Piece, unknowns: Array) -> Piece:
@@ -117,11 +166,16 @@ def cost(known: Known, shape: Shape, pieces: list[Piece]) -> float:
     return float(x @ matrix @ x - 2.0 * (right @ x))
 
 
-def best_shape(known: Known, pieces: list[Piece], rates: tuple[float, ...], say: Callable[[str, float], None]) -> Shape:
+def best_shape(
+    known: Known, pieces: list[Piece], rates: tuple[float, ...], say: Callable[[str, float], None]
+) -> Shape:
     """Time constants, activation temperature and hysteresis rate by search along one after the other."""
     best = Shape(12.0, 250.0, 4000.0, rates[-1])
     choices: dict[str, tuple[float, ...]] = {
-        "tau2_s": TAU2_S, "tau1_s": TAU1_S, "activation_K": ACTIVATION_K, "hysteresis_rate": rates,
+        "tau2_s": TAU2_S,
+        "tau1_s": TAU1_S,
+        "activation_K": ACTIVATION_K,
+        "hysteresis_rate": rates,
     }
     done = 0
     for field, values in choices.items():

@@ -6,12 +6,10 @@ import numpy as np
 
 from packhorse.io.cell_logs import CellLog
 from packhorse.lab.identify.circuit import hat
-from packhorse.lab.identify.slow import SOC_GRID, Slow, middle
+from packhorse.lab.identify.slow import SOC_GRID, WARM_DEGC, Slow, middle
 from packhorse.lab.identify.solve import Known, over_degC
 from packhorse.pack.words import Array
 
-WARM_DEGC = 15.0
-"""Above this the two slow branches part by hysteresis more than by resistance."""
 TIE = 1e-3
 """Weight of the wish that neighbouring temperatures agree, where nothing was measured."""
 FULL_V = 0.07

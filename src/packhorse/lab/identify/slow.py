@@ -15,7 +15,12 @@ SLOW_RATE = 1 / 8
 WHOLE_SHARE = 0.6
 """A branch that moves less than this share of the largest charge moved is a piece of something else."""
 SAME_CHARGE = 0.08
-"""Branches that move charges that differ by less than this share run over the same range."""
+"""Branches that move charges that differ by less than this share run over the same range. In the cold one that differs
+by more ended early; in the warm no cell does, and an offset of the tester's current is the likely reason, which the
+mean of both ways is free of."""
+WARM_DEGC = 15.0
+CAPACITY_DOUBT = 0.02
+"""No capacity is known better than this share, of a cell of the same kind (assumed)."""
 TAIL = 0.95
 """Beyond this share of a charge that ended early its voltage says more of its end than of the equilibrium."""
 LEAST_STEP_V = 2e-5
@@ -38,6 +43,7 @@ class Slow(NamedTuple):
 
     degC: float
     capacity_Ah: float
+    doubt: float  # share of the capacity, one sigma
     discharge: Branch | None
     charge: Branch | None
 
@@ -104,17 +110,23 @@ def paired(group: list[Branch]) -> Slow:
     """The longest discharge and the longest charge of one temperature, over one SOC."""
     discharge = max((b for b in group if b.discharge), key=lambda b: b.charge_Ah, default=None)
     charge = max((b for b in group if not b.discharge), key=lambda b: b.charge_Ah, default=None)
-    main = discharge or charge
-    assert main is not None
+    main = discharge or group[0]
+    capacity_Ah, doubt = main.charge_Ah, CAPACITY_DOUBT
     if discharge and charge:
-        charge = aligned(charge, discharge)
-    return Slow(main.degC, main.charge_Ah, discharge, charge)
+        apart = abs(charge.charge_Ah / discharge.charge_Ah - 1.0)
+        if main.degC >= WARM_DEGC:
+            doubt = max(doubt, 0.25 * apart)
+            if apart > SAME_CHARGE:
+                capacity_Ah = 0.5 * (charge.charge_Ah + discharge.charge_Ah)
+        else:
+            charge = aligned(charge, discharge)
+    return Slow(main.degC, capacity_Ah, doubt, discharge, charge)
 
 
 def aligned(charge: Branch, discharge: Branch) -> Branch | None:
-    """A charge branch over the SOC of the discharge.
+    """A charge in the cold over the SOC of the discharge.
 
-    One that moves about the same charge runs from empty to full. One that moves less ended early, as in frost: it is
+    One that moves about the same charge runs from empty to full. One that moves less reached its voltage early: it is
     counted from empty and goes on beside the discharge. One that did not begin near empty is of no use.
     """
     share = charge.charge_Ah / discharge.charge_Ah
@@ -123,7 +135,7 @@ def aligned(charge: Branch, discharge: Branch) -> Branch | None:
     if charge.voltage_V[0] > discharge.voltage_V[SOC_NODES // 4] or share > 1.0:
         return None
     voltage = np.interp(SOC_GRID / share, SOC_GRID, charge.voltage_V)
-    beyond = SOC_GRID > share * TAIL
+    beyond = share * TAIL < SOC_GRID
     half_V = np.interp(share * TAIL, SOC_GRID, voltage - discharge.voltage_V)
     return charge._replace(voltage_V=np.where(beyond, discharge.voltage_V + half_V, voltage))
 
@@ -147,7 +159,6 @@ def middle(slow: Slow, half_V: Array) -> Array:
     """Equilibrium at one temperature: the mean of both branches, or the one there is, moved by the usual half."""
     if slow.discharge and slow.charge:
         return rising(0.5 * (slow.discharge.voltage_V + slow.charge.voltage_V))
-    if slow.discharge:
-        return rising(slow.discharge.voltage_V + half_V)
-    assert slow.charge is not None
-    return rising(slow.charge.voltage_V - half_V)
+    if slow.charge:
+        return rising(slow.charge.voltage_V - half_V)
+    return rising(slow.discharge.voltage_V + half_V) if slow.discharge else np.empty(0)

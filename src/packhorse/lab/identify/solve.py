@@ -13,6 +13,7 @@ from packhorse.lab.identify.circuit import (
     OCV_NODES,
     R_NODES,
     Shape,
+    arrhenius,
     columns,
     layout,
 )
@@ -20,14 +21,18 @@ from packhorse.lab.identify.slow import SOC_GRID
 from packhorse.lab.identify.training import moved_Ah
 from packhorse.pack.words import Array
 
-OCV_PRIOR_V = 0.012
+OCV_PRIOR_V = 0.006
 """How far the equilibrium may be from the mean of the slow branches."""
 STEP_PRIOR = 0.35
 """How much a resistance may change from node to node, as a share of the typical one."""
 ACROSS_PRIOR = 0.5
 """How much a resistance may change from one tested temperature to the next beyond Arrhenius' law, as a share."""
-START_PRIOR = 0.001
-"""How well a start from full is known."""
+START_PRIOR = 0.05
+"""How well a start is known that is not from full."""
+COUNT_SIGMA = 0.005
+"""How well counted SOC is known."""
+NEAR_EMPTY = 0.15
+"""Below this SOC resistances bend more."""
 ROW_SIGMA_V = 0.010
 """One independent row in `CORRELATED_ROWS` is worth this much."""
 CORRELATED_ROWS = 20.0
@@ -50,6 +55,7 @@ class Piece(NamedTuple):
     weight: float
     guessed: bool
     start_h: float
+    works: bool
 
 
 class Sums(NamedTuple):
@@ -96,39 +102,47 @@ def matrix_of(known: Known, shape: Shape, piece: Piece) -> tuple[dict[int, Array
     return blocks, piece.log.cell_V - ocv_at(known, piece.soc, piece.log.cell_degC)
 
 
+def slope_at(known: Known, piece: Piece) -> Array:
+    """Slope of the OCV at each row [V]."""
+    ahead_V = ocv_at(known, piece.soc + 0.005, piece.log.cell_degC)
+    return (ahead_V - ocv_at(known, piece.soc - 0.005, piece.log.cell_degC)) / 0.01
+
+
+def row_weight(piece: Piece, slope_V: Array) -> Array:
+    """What each row is worth: the counted SOC is not exact either, which matters where the OCV is steep."""
+    return piece.weight / ((ROW_SIGMA_V**2 + (slope_V * COUNT_SIGMA) ** 2) * CORRELATED_ROWS)
+
+
 def sums(known: Known, shape: Shape, piece: Piece) -> Sums:
-    """Normal equations of one log over all blocks. A free start is projected out, with its prior."""
+    """Normal equations of one log over all blocks. A start that is a guess is projected out, with its prior."""
     unknowns = BLOCK * known.centres.size
     blocks, rest_V = matrix_of(known, shape, piece)
-    scale = piece.weight / (ROW_SIGMA_V**2 * CORRELATED_ROWS)
-    right = np.zeros(unknowns)
+    slope_V = slope_at(known, piece)
+    worth = row_weight(piece, slope_V)
+    right, lever = np.zeros(unknowns), np.zeros(unknowns)
     matrix = np.zeros((unknowns, unknowns))
-    ahead = ocv_at(known, piece.soc + 0.005, piece.log.cell_degC)
-    slope = (ahead - ocv_at(known, piece.soc - 0.005, piece.log.cell_degC)) / 0.01
-    lever = np.zeros(unknowns)
     for a, left in blocks.items():
         at = slice(a * BLOCK, (a + 1) * BLOCK)
-        right[at] = scale * (left.T @ rest_V)
-        lever[at] = scale * (left.T @ slope)
+        right[at] = left.T @ (worth * rest_V)
+        lever[at] = left.T @ (worth * slope_V)
         for b, other in blocks.items():
             if b >= a:
-                part = scale * (left.T @ other)
+                part = left.T @ (worth[:, None] * other)
                 matrix[at, b * BLOCK : (b + 1) * BLOCK] = part
                 matrix[b * BLOCK : (b + 1) * BLOCK, at] = part.T
-    prior = START_PRIOR if not piece.guessed else 50 * START_PRIOR
-    own = scale * float(slope @ slope) + 1.0 / prior**2
-    pull = scale * float(slope @ rest_V)
+    if not piece.guessed:
+        return Sums(matrix, right)
+    own = float(slope_V @ (worth * slope_V)) + 1.0 / START_PRIOR**2
+    pull = float(slope_V @ (worth * rest_V))
     return Sums(matrix - np.outer(lever, lever) / own, right - lever * (pull / own))
 
 
 def start_shift(known: Known, shape: Shape, piece: Piece, x: Array) -> float:
-    """How far a log's start is from where it was thought to be, given the solution."""
-    scale = piece.weight / (ROW_SIGMA_V**2 * CORRELATED_ROWS)
+    """How far the start of a log is from where it was guessed, given the solution."""
+    slope_V = slope_at(known, piece)
+    worth = row_weight(piece, slope_V)
     left_V = residual(known, shape, piece, x)
-    ahead = ocv_at(known, piece.soc + 0.005, piece.log.cell_degC)
-    slope = (ahead - ocv_at(known, piece.soc - 0.005, piece.log.cell_degC)) / 0.01
-    prior = START_PRIOR if not piece.guessed else 50 * START_PRIOR
-    return float(scale * (slope @ left_V) / (scale * (slope @ slope) + 1.0 / prior**2))
+    return float(slope_V @ (worth * left_V) / (slope_V @ (worth * slope_V) + 1.0 / START_PRIOR**2))
 
 
 def residual(known: Known, shape: Shape, piece: Piece, x: Array) -> Array:
@@ -140,52 +154,72 @@ def residual(known: Known, shape: Shape, piece: Piece, x: Array) -> Array:
     return rest_V - modelled
 
 
+class Beforehand:
+    """Normal equations of what is believed beforehand, written down one wish after the other."""
+
+    def __init__(self, unknowns: int) -> None:
+        self.matrix = np.zeros((unknowns, unknowns))
+        self.right = np.zeros(unknowns)
+
+    def near(self, at: int, value: float, sigma: float) -> None:
+        """One unknown is near a value."""
+        self.matrix[at, at] += 1.0 / sigma**2
+        self.right[at] += value / sigma**2
+
+    def like(self, at: int, other: int, factor: float, sigma: float) -> None:
+        """One unknown is near `factor` times another."""
+        weight = 1.0 / sigma**2
+        self.matrix[at, at] += weight
+        self.matrix[other, other] += weight * factor**2
+        self.matrix[at, other] -= weight * factor
+        self.matrix[other, at] -= weight * factor
+
+
 def prior(known: Known, typical_ohm: Array, activation_K: float) -> tuple[Array, Array]:
     """Matrix and right side of what is believed beforehand: small corrections, smooth resistances."""
-    temperatures, place = known.centres.size, layout()
-    unknowns = BLOCK * temperatures
-    matrix, right = np.zeros((unknowns, unknowns)), np.zeros(unknowns)
+    wishes = Beforehand(BLOCK * known.centres.size)
+    half_V = np.interp(HYSTERESIS_NODES, SOC_GRID, known.half_V)
+    for t in range(known.centres.size):
+        wish_ocv(wishes, t * BLOCK)
+        wish_resistance(wishes, known, typical_ohm, activation_K, t)
+        wish_hysteresis(wishes, half_V, t, last=t + 1 == known.centres.size)
+    return wishes.matrix, wishes.right
 
-    def pull(a: int, b: int, factor: float, sigma: float) -> None:
-        weight = 1.0 / sigma**2
-        matrix[a, a] += weight
-        matrix[b, b] += weight * factor**2
-        matrix[a, b] -= weight * factor
-        matrix[b, a] -= weight * factor
 
-    half_at = np.interp(HYSTERESIS_NODES, SOC_GRID, known.half_V)
-    for t in range(temperatures):
-        at = t * BLOCK
-        for k in range(OCV_NODES.size):
-            matrix[at + k, at + k] += 1.0 / OCV_PRIOR_V**2
+def wish_ocv(wishes: Beforehand, at: int) -> None:
+    """OCV is near the mean of the slow branches, and its correction smooth."""
+    for k in range(OCV_NODES.size):
+        wishes.near(at + k, 0.0, OCV_PRIOR_V)
+        if k:
+            wishes.like(at + k, at + k - 1, 1.0, OCV_PRIOR_V * np.sqrt((OCV_NODES[k] - OCV_NODES[k - 1]) / 0.1))
+
+
+def wish_resistance(wishes: Beforehand, known: Known, typical_ohm: Array, activation_K: float, t: int) -> None:
+    """Resistances are of a typical size, smooth over SOC but near empty, and follow Arrhenius over temperature."""
+    for part in layout().resistance:
+        for k in range(R_NODES.size):
+            at = t * BLOCK + part.start + k
+            wishes.near(at, 0.0, 10.0 * typical_ohm[t])
             if k:
-                step = OCV_NODES[k] - OCV_NODES[k - 1]
-                pull(at + k, at + k - 1, 1.0, OCV_PRIOR_V * np.sqrt(step / 0.1))
-        for part in place.resistance:
-            for k in range(R_NODES.size):
-                one = at + part.start + k
-                matrix[one, one] += 1.0 / (10.0 * typical_ohm[t]) ** 2
-                if k:
-                    step = np.sqrt((R_NODES[k] - R_NODES[k - 1]) / 0.1)
-                    low = 3.0 if R_NODES[k] <= 0.15 else 1.0
-                    pull(one, one - 1, 1.0, STEP_PRIOR * typical_ohm[t] * step * low)
-                if t + 1 < temperatures:
-                    warmer = one + BLOCK
-                    fall = np.exp(
-                        activation_K * (1.0 / (known.centres[t] + 273.15) - 1.0 / (known.centres[t + 1] + 273.15))
-                    )
-                    gap = np.sqrt((known.centres[t + 1] - known.centres[t]) / 10.0)
-                    pull(one, warmer, fall, ACROSS_PRIOR * typical_ohm[t] * gap)
-        for k in range(HYSTERESIS_NODES.size):
-            one = at + place.hysteresis.start + k
-            most_V = max(0.6 * half_at[k], 1e-4)
-            matrix[one, one] += 1.0 / most_V**2
-            right[one] += 0.5 * half_at[k] / most_V**2
-            if k:
-                pull(one, one - 1, 1.0, most_V)
-            if t + 1 < temperatures:
-                pull(one, one + BLOCK, 1.0, most_V)
-    return matrix, right
+                bends = 3.0 if R_NODES[k] <= NEAR_EMPTY else 1.0
+                step = bends * np.sqrt((R_NODES[k] - R_NODES[k - 1]) / 0.1)
+                wishes.like(at, at - 1, 1.0, STEP_PRIOR * typical_ohm[t] * step)
+            if t + 1 < known.centres.size:
+                cold, warm = known.centres[t], known.centres[t + 1]
+                fall = float(arrhenius(np.array([cold]), warm, activation_K)[0])
+                wishes.like(at, at + BLOCK, fall, ACROSS_PRIOR * typical_ohm[t] * np.sqrt((warm - cold) / 10.0))
+
+
+def wish_hysteresis(wishes: Beforehand, half_V: Array, t: int, last: bool) -> None:
+    """Hysteresis is about half of what parts the slow branches, and smooth."""
+    for k in range(HYSTERESIS_NODES.size):
+        at = t * BLOCK + layout().hysteresis.start + k
+        most_V = max(0.6 * half_V[k], 1e-4)
+        wishes.near(at, 0.5 * half_V[k], most_V)
+        if k:
+            wishes.like(at, at - 1, 1.0, most_V)
+        if not last:
+            wishes.like(at, at + BLOCK, 1.0, most_V)
 
 
 def bounds(temperatures: int) -> Array:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from packhorse.cell import physics
+from packhorse.cell.table import HYSTERESIS_V
 from packhorse.compiled import compiled
-from packhorse.estimation.belief import soc_of
 from packhorse.io.cell_logs import CellLog
 from packhorse.lab.score.words import Estimated, Estimator
 from packhorse.pack.compile import compile_cell
@@ -50,6 +50,20 @@ def textbook_filter(cell_file: CellFile) -> Estimator:
 def _told(log: CellLog, soc: Array, sigma: Array) -> Estimated:
     nothing = np.full(log.time_s.size, np.nan)
     return Estimated(log.time_s, soc, sigma, nothing, nothing, nothing, nothing)
+
+
+@compiled
+def soc_of(cell: Cell, cell_V: float, current_A: float, degC: float) -> float:
+    """SOC whose OCV, less the drop over R0, is the voltage heard; by bisection, since the OCV rises with SOC."""
+    low, high = 0.0, 1.0
+    for _ in range(30):
+        middle = 0.5 * (low + high)
+        ocv_V, _slope, r0, _r1, _r2 = physics.parameters(cell.nodes, middle, degC)
+        if ocv_V - r0 * current_A < cell_V:
+            low = middle
+        else:
+            high = middle
+    return 0.5 * (low + high)
 
 
 @compiled
@@ -107,7 +121,7 @@ def follow(
         if cell_V[k] == cell_V[k]:
             ocv_V, slope[0], r0, _, _ = physics.parameters(cell.nodes, x[0], degC)
             slope[1], slope[2] = -1.0, -1.0
-            half_V = physics.over_soc(cell.soc_nodes, x[0], 0)
+            half_V = physics.at_node(cell.nodes, x[0], degC, HYSTERESIS_V)
             surprise_V = cell_V[k] - physics.terminal_V(ocv_V, half_V * h, x[1], x[2], r0, i)
             across = p @ slope
             spread_V2 = slope @ across + VOLT_SIGMA_V * VOLT_SIGMA_V
