@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from packhorse.cell.table import ROWS, look_up
+from packhorse.cell.table import HYSTERESIS_V, ROWS, look_up
 from packhorse.compiled import compiled
 from packhorse.pack.words import Array, Cell
 from packhorse.twin import electric
@@ -24,7 +24,7 @@ def hour(
     for k in range(cells):
         now[0, k] = start_soc
     for t in range(times):
-        look_up(cell.nodes, cell.soc_nodes, cell.degC_nodes, now[0], warm, table)
+        look_up(cell.nodes, cell.degC_nodes, now[0], warm, table)
         electric.unloaded(table, now[0], now[1], now[2], now[3], resistance_share, rows)
         electric.terminals(rows, current_A[t], cell_V[t])
         if t + 1 < times:
@@ -46,5 +46,7 @@ def hour(
 
 def twin_hour(cell: Cell, capacity_scale: Array, resistance_scale: Array, current_A: Array) -> Array:
     """As `pybamm_pack.Twin` wants it: voltages (cells, seconds + 1), no hysteresis."""
-    flat = cell._replace(soc_nodes=np.zeros_like(cell.soc_nodes))
+    nodes = cell.nodes.copy()
+    nodes[:, :, HYSTERESIS_V] = 0.0
+    flat = cell._replace(nodes=nodes)
     return hour(flat, capacity_scale, resistance_scale, current_A, START_SOC, DEGC).T

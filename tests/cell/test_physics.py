@@ -14,11 +14,11 @@ from hypothesis.extra.numpy import arrays
 
 from packhorse.cell import physics
 from packhorse.pack.compile import DEGC_GRID, SOC_GRID
-from packhorse.pack.words import DEGC_NODES, SOC_NODES, Array
+from packhorse.pack.words import DEGC_NODES, NODE_COLUMNS, SOC_NODES, Array
 
 DICE = np.random.default_rng(20)
-NODES = np.ascontiguousarray(DICE.uniform(0.1, 4.0, (DEGC_NODES, SOC_NODES, 4)))
-SOC_TABLE = np.ascontiguousarray(DICE.uniform(-1.0, 1.0, (SOC_NODES, 2)))
+NODES = np.ascontiguousarray(DICE.uniform(0.1, 4.0, (DEGC_NODES, SOC_NODES, NODE_COLUMNS)))
+SOC_TABLE = np.ascontiguousarray(DICE.uniform(-1.0, 1.0, SOC_NODES))
 DEGC_TABLE = np.ascontiguousarray(DICE.uniform(0.1, 400.0, (DEGC_NODES, 7)))
 
 soc = st.floats(0, 1)
@@ -84,18 +84,19 @@ def test_tables_are_held_at_their_edges(over: float, under: float, hot: float, c
         (-under, cold, NODES[0, 0]),
     ):
         ocv_V, _, *ohm = physics.parameters(NODES, s, t)
-        assert [ocv_V, *ohm] == pytest.approx(corner, rel=1e-6)
-    assert physics.over_soc(SOC_TABLE, over, 1) == pytest.approx(SOC_TABLE[-1, 1], rel=1e-6, abs=1e-8)
-    assert physics.over_soc(SOC_TABLE, -under, 1) == SOC_TABLE[0, 1]
+        assert [ocv_V, *ohm] == pytest.approx(corner[:4], rel=1e-6)
+        assert [physics.at_node(NODES, s, t, c) for c in range(NODE_COLUMNS)] == pytest.approx(corner, rel=1e-6)
+    assert physics.over_soc(SOC_TABLE, over) == pytest.approx(SOC_TABLE[-1], rel=1e-6, abs=1e-8)
+    assert physics.over_soc(SOC_TABLE, -under) == SOC_TABLE[0]
     assert physics.over_degC(DEGC_TABLE, hot, 4) == pytest.approx(DEGC_TABLE[-1, 4], rel=1e-6)
     assert physics.over_degC(DEGC_TABLE, cold, 4) == DEGC_TABLE[0, 4]
 
 
-@given(soc, degC, st.integers(0, 1), st.integers(0, 6))
+@given(soc, degC, st.integers(0, 6))
 @quick
-def test_tables_over_one_axis_are_linear_between_the_nodes(soc: float, degC: float, column: int, other: int) -> None:
-    one = np.interp(soc, SOC_GRID, SOC_TABLE[:, column])
-    assert physics.over_soc(SOC_TABLE, soc, column) == pytest.approx(one, rel=1e-7, abs=1e-7)
+def test_tables_over_one_axis_are_linear_between_the_nodes(soc: float, degC: float, other: int) -> None:
+    one = np.interp(soc, SOC_GRID, SOC_TABLE)
+    assert physics.over_soc(SOC_TABLE, soc) == pytest.approx(one, rel=1e-7, abs=1e-7)
     want = [np.interp(degC, DEGC_GRID, DEGC_TABLE[:, k]) for k in range(7)]
     assert physics.over_degC(DEGC_TABLE, degC, other) == pytest.approx(want[other], rel=1e-7)
     assert physics.three_over_degC(DEGC_TABLE, degC) == pytest.approx(want[:3], rel=1e-7)
@@ -107,7 +108,7 @@ def test_whatever_is_looked_up_the_answer_is_from_the_table(soc: float, degC: fl
     ocv_V, slope_V, *ohm = physics.parameters(NODES, soc, degC)
     assert all(NODES.min() <= value <= NODES.max() * (1 + 1e-12) for value in (ocv_V, *ohm))
     assert math.isfinite(slope_V)
-    assert abs(physics.over_soc(SOC_TABLE, soc, 0)) <= 1.0
+    assert abs(physics.over_soc(SOC_TABLE, soc)) <= 1.0
     assert all(math.isfinite(value) for value in physics.three_over_degC(DEGC_TABLE, degC))
 
 
@@ -209,7 +210,8 @@ def test_compiled_and_plain_python_agree_to_the_bit(soc: float, degC: float, A: 
         for function, arguments in (
             (physics.decay, (x,)),
             (physics.parameters, (NODES, soc, degC)),
-            (physics.over_soc, (SOC_TABLE, soc, 0)),
+            (physics.over_soc, (SOC_TABLE, soc)),
+            (physics.at_node, (NODES, soc, degC, 4)),
             (physics.over_degC, (DEGC_TABLE, degC, 2)),
             (physics.three_over_degC, (DEGC_TABLE, degC)),
             (physics.count, (soc, A, 100.0, x)),

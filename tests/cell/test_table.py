@@ -20,7 +20,12 @@ CELL = compile_cell(load_cell("lfp_280"))
 
 @compiled
 def looked_up(cell: Cell, soc: Array, degC: Array, out: Array) -> None:
-    table.look_up(cell.nodes, cell.soc_nodes, cell.degC_nodes, soc, degC, out)
+    table.look_up(cell.nodes, cell.degC_nodes, soc, degC, out)
+
+
+@compiled
+def ocv_looked_up(cell: Cell, soc: Array, degC: Array, ocv_V: Array) -> None:
+    table.look_up_ocv(cell.nodes, soc, degC, ocv_V)
 
 
 @given(
@@ -29,9 +34,12 @@ def looked_up(cell: Cell, soc: Array, degC: Array, out: Array) -> None:
 )
 @settings(deadline=None)
 def test_a_string_is_looked_up_like_each_of_its_cells(soc: np.ndarray, degC: np.ndarray) -> None:
-    out = np.full((table.ROWS, 7), math.nan)
+    out, ocv_V = np.full((table.ROWS, 7), math.nan), np.full(7, math.nan)
     looked_up(CELL, soc, degC, out)
+    ocv_looked_up(CELL, soc, degC, ocv_V)
     for k in range(7):
-        each = [*physics.parameters(CELL.nodes, soc[k], degC[k]), *physics.three_over_degC(CELL.degC_nodes, degC[k])]
-        each.append(physics.over_soc(CELL.soc_nodes, soc[k], 0))
+        ocv, slope, r0, r1, r2 = physics.parameters(CELL.nodes, soc[k], degC[k])
+        half, error = (physics.at_node(CELL.nodes, soc[k], degC[k], column) for column in (4, 5))
+        each = [ocv, r0, r1, r2, half, error, slope, *physics.three_over_degC(CELL.degC_nodes, degC[k])]
         assert out[:, k].tolist() == each
+        assert ocv_V[k] == ocv

@@ -23,7 +23,8 @@ CLOSED = closed(PACK)
 
 def other(cell: Cell, ohm: float = 1.05, capacity: float = 0.97, offset_V: float = 0.004) -> Cell:
     """A cell that differs a little from what is believed."""
-    nodes = cell.nodes * np.array([1.0, ohm, ohm, ohm]) + np.array([offset_V, 0.0, 0.0, 0.0])
+    nodes = cell.nodes * np.array([1.0, ohm, ohm, ohm, 1.0, 1.0])
+    nodes[:, :, 0] += offset_V
     return cell._replace(nodes=nodes, capacity_Ah=capacity * cell.capacity_Ah)
 
 
@@ -57,7 +58,8 @@ def believe(pack: Pack, state: State, current_A: Array, cell_V: Array, dt_s: flo
 def sure(state: State, soc: float, sigma: float) -> State:
     """The state with another belief about the charge."""
     covariance = np.zeros_like(state.belief.covariance)
-    covariance[:, 0], covariance[:, 3], covariance[:, 5] = sigma**2, 1e-8, 1e-8
+    for place, one in ((0, sigma), (5, 0.3), (9, 0.005), (12, 0.02), (14, 0.15)):
+        covariance[:, place] = one**2
     return state._replace(belief=state.belief._replace(soc=np.full_like(state.belief.soc, soc), covariance=covariance))
 
 

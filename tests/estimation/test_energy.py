@@ -36,7 +36,7 @@ def stepped_Wh(cell: Cell, soc: float, degC: float, capacity: float, resistance:
         ocv_V, _, r0, r1, r2 = physics.parameters(cell.nodes, soc, degC)
         rc1_V = physics.relax(rc1_V, current_A, r1 * resistance, keep1)
         rc2_V = physics.relax(rc2_V, current_A, r2 * resistance, keep2)
-        hysteresis_V = h * physics.over_soc(cell.soc_nodes, soc, 0)
+        hysteresis_V = h * physics.at_node(cell.nodes, soc, degC, 4)
         v = physics.terminal_V(ocv_V, hysteresis_V, rc1_V, rc2_V, r0 * resistance, current_A)
         if v < cell.min_V:
             break
@@ -60,7 +60,7 @@ def energy(
 @pytest.mark.parametrize("which", sorted(CELLS))
 def test_without_load_a_full_cell_gives_the_area_under_its_curve(which: str) -> None:
     cell = CELLS[which]
-    curve_V = cell.nodes[13, :, 0] - cell.soc_nodes[:, 0]
+    curve_V = cell.nodes[13, :, 0] - cell.nodes[13, :, 4]
     area_kWh = float(np.trapezoid(curve_V, SOC_GRID)) * cell.capacity_Ah / 1000
     assert energy(cell, weakest=(1.0, 1.0, 1.0), rate_C=0.0)[0] == pytest.approx(area_kWh, rel=1e-9)
     assert energy(cell, weakest=(1.0, 1.0, 1.0), rate_C=0.0, series=192)[0] == pytest.approx(192 * area_kWh, rel=1e-9)

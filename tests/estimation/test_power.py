@@ -30,7 +30,7 @@ quick = settings(max_examples=300, deadline=None)
 @compiled
 def string_power(cell: Cell, cells: Cells, window: Window, current_A: Array, power_W: Array) -> tuple[float, float]:
     rows = np.empty((table.ROWS, cells.soc.shape[0]))
-    table.look_up(cell.nodes, cell.soc_nodes, cell.degC_nodes, cells.soc, cells.degC, rows)
+    table.look_up(cell.nodes, cell.degC_nodes, cells.soc, cells.degC, rows)
     return power.string_power(cell, rows, cells, window, current_A, power_W)
 
 
@@ -70,7 +70,7 @@ def stepped(
             h = physics.hysteresis(h, current_A, capacity_Ah, cell.hysteresis_rate, STEP_S)
             soc = physics.count(soc, current_A, capacity_Ah, STEP_S)
         ocv_V, _, r0, _, _ = physics.parameters(cell.nodes, soc, degC)
-        hysteresis_V = physics.over_soc(cell.soc_nodes, soc, 0) * h
+        hysteresis_V = physics.at_node(cell.nodes, soc, degC, 4) * h
         if watts != 0.0:
             for _ in range(20):
                 current_A = watts / physics.terminal_V(ocv_V, hysteresis_V, rc1_V, rc2_V, r0 * factors[1], current_A)

@@ -12,7 +12,8 @@ from __future__ import annotations
 import math
 
 from packhorse.cell import physics
-from packhorse.cell.table import DEGC_LAST, SOC_SCALE
+from packhorse.cell.physics import DEGC_LAST, SOC_SCALE
+from packhorse.cell.table import HYSTERESIS_V
 from packhorse.compiled import compiled
 from packhorse.pack.known import known
 from packhorse.pack.words import DEGC_FIRST, DEGC_STEP, Cell
@@ -27,7 +28,7 @@ def loaded_V(cell: Cell, soc: float, degC: float, resistance_factor: float, curr
     """Terminal voltage under a current that has flowed for long: hysteresis and both RC pairs have settled."""
     ocv_V, _slope, r0, r1, r2 = physics.parameters(cell.nodes, soc, degC)
     settled_V = current_A * resistance_factor * (r0 + r1 + r2)
-    return ocv_V - physics.over_soc(cell.soc_nodes, soc, 0) - settled_V
+    return ocv_V - physics.at_node(cell.nodes, soc, degC, HYSTERESIS_V) - settled_V
 
 
 @compiled
@@ -83,9 +84,9 @@ def place(degC: float) -> tuple[int, float]:
 def node_V(cell: Cell, node: int, row: int, warmer: float, driven_A: float) -> float:
     """`loaded_V` at a node of the tables; `driven_A` is current times resistance factor."""
     cold, warm = cell.nodes[row, node], cell.nodes[row + 1, node]
-    cold_V = cold[0] - driven_A * (cold[1] + cold[2] + cold[3])
-    warm_V = warm[0] - driven_A * (warm[1] + warm[2] + warm[3])
-    settled_V: float = (1.0 - warmer) * cold_V + warmer * warm_V - cell.soc_nodes[node, 0]
+    cold_V = cold[0] - driven_A * (cold[1] + cold[2] + cold[3]) - cold[4]
+    warm_V = warm[0] - driven_A * (warm[1] + warm[2] + warm[3]) - warm[4]
+    settled_V: float = (1.0 - warmer) * cold_V + warmer * warm_V
     return settled_V
 
 

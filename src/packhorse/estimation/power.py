@@ -32,10 +32,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from packhorse.cell import physics
-from packhorse.cell.table import CAPACITY, DEGC_LAST, R0, R1, R2, SOC_LAST, SOC_SCALE, TAU1, TAU2
+from packhorse.cell.physics import DEGC_LAST, ONE, SOC_LAST, SOC_SCALE
+from packhorse.cell.table import CAPACITY, HYSTERESIS_V, R0, R1, R2, STRIDE, TAU1, TAU2, WIDTH
 from packhorse.compiled import kernel, part
 from packhorse.pack.known import known
-from packhorse.pack.words import DEGC_FIRST, DEGC_STEP, SOC_NODES, Array, Cell
+from packhorse.pack.words import DEGC_FIRST, DEGC_STEP, Array, Cell
 
 HORIZONS_S = (2.0, 10.0, 30.0, 600.0)
 PEAK_SHARE = (1.0, 1.0, math.log(600.0 / 30.0) / math.log(600.0 / 10.0), 0.0)
@@ -61,9 +62,7 @@ OCV_END, R0_END, R1_END, R2_END, HYSTERESIS_END, PASSED, SOC_END, NODE, NODE_SHA
 of the next."""
 ROOM_V, LOWEST_V, END_ROWS = range(9, 12)
 """Further rows: what is left to the limit, and the lowest voltage on the way."""
-ONE, TWO, THREE, FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
-ROW = np.uint64(4 * SOC_NODES)
-"""From one temperature to the next in the flat table."""
+TWO, THREE, FOUR = np.uint64(2), np.uint64(3), np.uint64(4)
 
 Places = NDArray[np.uint64]
 
@@ -114,10 +113,10 @@ def string_power(
     series = cells.soc.shape[0]
     ready, end = np.empty((READY_ROWS, series)), np.empty((END_ROWS, series))
     row = np.empty(series, np.uint64)
-    nodes, soc_nodes = cell.nodes.reshape(-1), cell.soc_nodes.reshape(-1)
+    nodes = cell.nodes.reshape(-1)
     make_ready(cell, table, cells, window.z, ready, row)
     rating_A, charge_As = narrowest(cell, cells, window, ready, row)
-    rest_V = resting_V(nodes, soc_nodes, cells, ready, row, end)
+    rest_V = resting_V(nodes, cells, ready, row, end)
     allowed_A = np.full(2, math.inf)
     for n in range(len(HORIZONS_S)):
         horizon_s = HORIZONS_S[n]
@@ -128,7 +127,7 @@ def string_power(
             ask = Ask(sign, limit_V, horizon_s, cell.hysteresis_rate)
             rated_A = rating_A[direction] + PEAK_SHARE[n] * (rating_A[2 + direction] - rating_A[direction])
             highest_A = least(least(allowed_A[direction], rated_A), charge_As[direction] / horizon_s)
-            allowed_A[direction] = largest(cell, table, nodes, soc_nodes, ready, row, end, ask, highest_A)
+            allowed_A[direction] = largest(cell, table, nodes, ready, row, end, ask, highest_A)
             volts = lowest_V(end) if direction == DISCHARGE else rest_V
             current_A[direction, n] = allowed_A[direction]
             power_W[direction, n] = allowed_A[direction] * volts if allowed_A[direction] > 0.0 and volts > 0.0 else 0.0
@@ -160,7 +159,7 @@ def make_ready(cell: Cell, table: Array, cells: Cells, z: float, ready: Array, r
         b = b if b > 0.0 else 0.0
         b = b if b < DEGC_LAST else DEGC_LAST
         below = np.floor(b)
-        row[k] = ROW * np.uint64(np.int64(below))
+        row[k] = STRIDE * np.uint64(np.int64(below))
         ready[WARMER, k] = b - below
 
 
@@ -185,7 +184,7 @@ def narrowest(cell: Cell, cells: Cells, window: Window, ready: Array, row: Place
     ratings = cell.degC_nodes
     rating_A, charge_As = np.full(4, math.inf), np.full(2, math.inf)
     for k in range(cells.soc.shape[0]):
-        j, g = row[k] // ROW, ready[WARMER, k]
+        j, g = row[k] // STRIDE, ready[WARMER, k]
         believable = known(cells.degC[k]) and known(cells.soc[k]) and known(cells.hysteresis[k])
         believable = believable and cells.soc_sigma[k] >= 0.0 and cells.resistance_sigma[k] >= 0.0
         believable = believable and ready[RESISTANCE, k] > 0.0 and ready[SOC_PER_AS, k] > 0.0
@@ -202,7 +201,7 @@ def narrowest(cell: Cell, cells: Cells, window: Window, ready: Array, row: Place
 
 
 @kernel
-def look_up_end(nodes: Array, soc_nodes: Array, ready: Array, row: Places, end: Array) -> None:
+def look_up_end(nodes: Array, ready: Array, row: Places, end: Array) -> None:
     """OCV, R0, R1, R2 and hysteresis of every cell at the SOC in `end`, with the bits of `physics.parameters`.
 
     The tables come flat and are read through unsigned places: a third of the time of `table.look_up`.
@@ -216,9 +215,9 @@ def look_up_end(nodes: Array, soc_nodes: Array, ready: Array, row: Places, end: 
         end[NODE_SHARE, k] = a - below
     for k in range(row.shape[0]):
         f, g, i = end[NODE_SHARE, k], ready[WARMER, k], np.uint64(np.int64(end[NODE, k]))
-        p = row[k] + FOUR * i
-        q, s = p + FOUR, p + ROW
-        t = s + FOUR
+        p = row[k] + WIDTH * i
+        q, s = p + WIDTH, p + STRIDE
+        t = s + WIDTH
         w00, w01, w10, w11 = (1.0 - f) * (1.0 - g), f * (1.0 - g), (1.0 - f) * g, f * g
         end[OCV_END, k] = w00 * nodes[p] + w01 * nodes[q] + w10 * nodes[s] + w11 * nodes[t]
         end[R0_END, k] = w00 * nodes[p + ONE] + w01 * nodes[q + ONE] + w10 * nodes[s + ONE] + w11 * nodes[t + ONE]
@@ -226,15 +225,17 @@ def look_up_end(nodes: Array, soc_nodes: Array, ready: Array, row: Places, end: 
         end[R2_END, k] = (
             w00 * nodes[p + THREE] + w01 * nodes[q + THREE] + w10 * nodes[s + THREE] + w11 * nodes[t + THREE]
         )
-        end[HYSTERESIS_END, k] = (1.0 - f) * soc_nodes[TWO * i] + f * soc_nodes[TWO * i + TWO]
+        end[HYSTERESIS_END, k] = (
+            w00 * nodes[p + FOUR] + w01 * nodes[q + FOUR] + w10 * nodes[s + FOUR] + w11 * nodes[t + FOUR]
+        )
 
 
 @part
-def resting_V(nodes: Array, soc_nodes: Array, cells: Cells, ready: Array, row: Places, end: Array) -> float:
+def resting_V(nodes: Array, cells: Cells, ready: Array, row: Places, end: Array) -> float:
     """Voltage of the string below which no charging current can leave it, with doubt: what its cells rest at."""
     for k in range(row.shape[0]):
         end[SOC_END, k] = cells.soc[k] - ready[DOUBT, k]
-    look_up_end(nodes, soc_nodes, ready, row, end)
+    look_up_end(nodes, ready, row, end)
     total_V = 0.0
     for k in range(row.shape[0]):
         lag_V = (cells.rc1_V[k] if cells.rc1_V[k] > 0.0 else 0.0) + (cells.rc2_V[k] if cells.rc2_V[k] > 0.0 else 0.0)
@@ -288,14 +289,12 @@ def room_and_lowest(
 
 
 @kernel
-def try_current(
-    nodes: Array, soc_nodes: Array, table: Array, ready: Array, row: Places, end: Array, ask: Ask, current_A: float
-) -> int:
+def try_current(nodes: Array, table: Array, ready: Array, row: Places, end: Array, ask: Ask, current_A: float) -> int:
     """Room and lowest voltage of every cell at a current, into `end`; how many cells object."""
     for k in range(row.shape[0]):
         end[PASSED, k] = current_A * ask.horizon_s * ready[SOC_PER_AS, k]
         end[SOC_END, k] = ready[SOC, k] - ask.sign * (ready[DOUBT, k] + end[PASSED, k])
-    look_up_end(nodes, soc_nodes, ready, row, end)
+    look_up_end(nodes, ready, row, end)
     for k in range(row.shape[0]):
         end[ROOM_V, k], end[LOWEST_V, k] = room_and_lowest(
             ask,
@@ -326,7 +325,7 @@ def room_of(cell: Cell, table: Array, ready: Array, ask: Ask, current_A: float, 
         passed,
         ready[DOUBT, k],
         (table[R0, k], table[R1, k], table[R2, k]),
-        (ocv_V, r0, r1, r2, physics.over_soc(cell.soc_nodes, soc, 0)),
+        (ocv_V, r0, r1, r2, physics.at_node(cell.nodes, soc, ready[DEGC, k], HYSTERESIS_V)),
         (ready[BEFORE1, k], ready[KEEP1, k], ready[LATE1, k], ready[BEFORE2, k], ready[KEEP2, k], ready[LATE2, k]),
         (ready[RC1_V, k], ready[RC2_V, k], ready[TURNED, k]),
         ready[RESISTANCE, k],
@@ -339,7 +338,6 @@ def largest(
     cell: Cell,
     table: Array,
     nodes: Array,
-    soc_nodes: Array,
     ready: Array,
     row: Places,
     end: Array,
@@ -353,7 +351,7 @@ def largest(
     """
     current_A = highest_A
     for _ in range(row.shape[0] + 1):
-        if current_A <= 0.0 or try_current(nodes, soc_nodes, table, ready, row, end, ask, current_A) == 0:
+        if current_A <= 0.0 or try_current(nodes, table, ready, row, end, ask, current_A) == 0:
             return current_A
         worst = 0
         for k in range(row.shape[0]):

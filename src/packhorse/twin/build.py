@@ -20,7 +20,7 @@ def true_cell(cell: Cell, truth: TruthPart) -> Cell:
     nodes, degC_nodes = cell.nodes.copy(), cell.degC_nodes.copy()
     nodes[:, :, 0] += truth.ocv_V * np.sin(3.0 * np.pi * SOC_GRID)
     must(bool(np.all(np.diff(nodes[:, :, 0], axis=1) > 0)), f"truth.ocv_V {truth.ocv_V:g} makes the OCV fall; lower it")
-    nodes[:, :, 1:] *= truth.resistance_mean
+    nodes[:, :, 1:4] *= truth.resistance_mean
     degC_nodes[:, :2] *= truth.time_constant
     return cell._replace(
         nodes=nodes,
@@ -52,7 +52,6 @@ def compile_truck(
         probes=pack.probes,
         seed=seed,
         cell_of_probe=cell_of_probe,
-        probe_of_cell=probe_of_cell,
         road=Road(**truck.road.model_dump()),
         battery=Strings(
             cell=true_cell(compile_cell(cell, pack.parallel, pack.capacity_Ah), truth),

@@ -16,7 +16,6 @@ from packhorse.compiled import kernel, part
 from packhorse.pack.words import Array, Command
 from packhorse.twin.words import Fluid
 
-ENTROPY = 1
 FLOW_LEAST = 0.02
 """Below this share of the full flow the fluid stands."""
 
@@ -32,7 +31,7 @@ class Warmth(NamedTuple):
 
 @kernel
 def release(
-    soc_nodes: Array,
+    entropy_V_per_K: Array,
     ohm: Array,
     cells: tuple[Array, Array, Array, Array],
     heating_W: Array,
@@ -46,7 +45,7 @@ def release(
     rc1_V, rc2_V, soc, cell_degC = cells
     for k in range(heat_W.shape[0]):
         lost_V = rc1_V[k] + rc2_V[k] + ohm[k] * current_A
-        entropy = physics.over_soc(soc_nodes, soc[k], ENTROPY)
+        entropy = physics.over_soc(entropy_V_per_K, soc[k])
         heat_W[k] = physics.heat_W(current_A, lost_V, entropy, cell_degC[k]) + heating_W[k]
 
 

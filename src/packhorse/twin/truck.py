@@ -162,7 +162,7 @@ def live_on(cell: Cell, own: Wear, was: Body, dt_s: float) -> tuple[tuple[Array,
     soc, rc1_V, rc2_V, hysteresis = np.empty(shape), np.empty(shape), np.empty(shape), np.empty(shape)
     heat_W, rows, table = np.empty(shape), np.empty((shape[0], 2, shape[1])), np.empty((ROWS, shape[1]))
     for s in range(shape[0]):
-        look_up(cell.nodes, cell.soc_nodes, cell.degC_nodes, was.soc[s], was.cell_degC[s], table)
+        look_up(cell.nodes, cell.degC_nodes, was.soc[s], was.cell_degC[s], table)
         electric.advance(
             table,
             (was.soc[s], was.rc1_V[s], was.rc2_V[s], was.hysteresis[s]),
@@ -175,10 +175,10 @@ def live_on(cell: Cell, own: Wear, was: Body, dt_s: float) -> tuple[tuple[Array,
             cell.coulombic_efficiency,
             cell.hysteresis_rate,
         )
-        look_up(cell.nodes, cell.soc_nodes, cell.degC_nodes, soc[s], was.cell_degC[s], table)
+        look_up(cell.nodes, cell.degC_nodes, soc[s], was.cell_degC[s], table)
         electric.unloaded(table, soc[s], rc1_V[s], rc2_V[s], hysteresis[s], own.resistance_share[s], rows[s])
         heat.release(
-            cell.soc_nodes,
+            cell.entropy_V_per_K,
             rows[s, 1],
             (rc1_V[s], rc2_V[s], soc[s], was.cell_degC[s]),
             own.heating_W[s],

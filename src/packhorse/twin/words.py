@@ -142,7 +142,6 @@ class Truck(NamedTuple):
     probes: int
     seed: int
     cell_of_probe: Index  # (probes,)
-    probe_of_cell: Index  # (series,)
     road: Road
     battery: Strings
     link: Link

@@ -166,9 +166,7 @@ def cost(known: Known, shape: Shape, pieces: list[Piece]) -> float:
     return float(x @ matrix @ x - 2.0 * (right @ x))
 
 
-def best_shape(
-    known: Known, pieces: list[Piece], rates: tuple[float, ...], say: Callable[[str, float], None]
-) -> Shape:
+def best_shape(known: Known, pieces: list[Piece], rates: tuple[float, ...], say: Callable[[str, float], None]) -> Shape:
     """Time constants, activation temperature and hysteresis rate by search along one after the other."""
     best = Shape(12.0, 250.0, 4000.0, rates[-1])
     choices: dict[str, tuple[float, ...]] = {
