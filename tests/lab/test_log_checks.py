@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from packhorse.io.cell_logs import CellLog
 from packhorse.lab import check
+from packhorse.pack.load import load_cell
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "real"
 CAPACITY_AH = {"lg_hg2": 2.8, "panasonic_18650pf_f150": 2.8, "lfp_tao_transitbus": 1.2, "a123_26650_plett": 2.03}
@@ -165,3 +166,17 @@ def test_spans_count_charge_both_ways_but_not_over_gaps_and_holes() -> None:
 def test_the_charge_counted_is_the_testers() -> None:
     log = recorded(REAL / "lg_hg2" / "25degC_C20.parquet")
     assert check.spans(log).swing_Ah == pytest.approx(2.78074 + 0.1902, rel=0.002)
+
+
+@pytest.mark.parametrize(
+    ("name", "factor", "said"),
+    [("nmc_60", 1.0, ""), ("lfp_280", 1.0, "outside the 2.5 to 3.65 V"), ("nmc_60", 30.0, "Ah flow in its first 6 h")],
+)
+def test_a_log_of_another_cell_is_refused(name: str, factor: float, said: str) -> None:
+    log = cell(np.full(3600, factor * 50.0), capacity_Ah=60.0, ohm=0.0005)
+    log = log._replace(cell_V=np.linspace(4.1, 3.6, log.time_s.size))
+    if not said:
+        check.refuse_other_cell(log, load_cell(name))
+        return
+    with pytest.raises(ValueError, match=said):
+        check.refuse_other_cell(log, load_cell(name))

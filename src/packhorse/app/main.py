@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from packhorse import __version__
 from packhorse.app import failures
+from packhorse.app.several import SeveralFiles
 from packhorse.pack.catalogue import KINDS, names
 
 
@@ -43,6 +44,19 @@ def _complete_truck(incomplete: str) -> list[str]:
 
 def _complete_cycle(incomplete: str) -> list[str]:
     return [name for name in names("cycles") if name.startswith(incomplete)]
+
+
+def _complete_cell(incomplete: str) -> list[str]:
+    return [name for name in names("cells") if name.startswith(incomplete)]
+
+
+def _complete_chemistry(incomplete: str) -> list[str]:
+    return [name for name in ("lfp", "nmc", "nca") if name.startswith(incomplete)]
+
+
+def _complete_family(incomplete: str) -> list[str]:
+    shipped = (Path(__file__).parents[1] / "lab" / "score" / "campaigns").glob("*.toml")
+    return sorted(path.stem for path in shipped if path.stem.startswith(incomplete))
 
 
 def _complete_any(incomplete: str) -> list[str]:
@@ -92,6 +106,12 @@ def packhorse(
       packhorse pack check mine.toml
 
       packhorse replay log.csv --pack mine.toml --map columns.toml
+
+    [bold]Your own cell[/bold]
+
+      packhorse identify --ocv c20.csv --pulse hppc.csv --drive drive*.csv -o cell.toml --report cell.html
+
+      packhorse estimate cell.toml drive.csv -o out/drive.parquet
     """
 
 
@@ -167,6 +187,122 @@ def replay(
 
     stem = log.name.split(".")[0] or log.name
     replaying.replay(log, pack, mapping, out or Path("out") / stem, quiet, as_json)
+
+
+CellMap = Annotated[
+    Path | None,
+    typer.Option(
+        "--map", metavar="FILE", help="What the logs' columns are, if not time_s, current_A, cell_V, cell_degC."
+    ),
+]
+ToldDegC = Annotated[
+    float | None,
+    typer.Option("--degC", metavar="X", help="Temperature of logs that hold none.", show_default=False),
+]
+
+
+def _logs(said: str) -> Any:
+    return typer.Option(metavar="FILE...", help=said, rich_help_panel="Logs, any number after each flag")
+
+
+@app.command(cls=SeveralFiles)
+def identify(
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The cell file: .toml, or .json for BPX.")],
+    ocv: Annotated[list[Path] | None, _logs("Slow discharge and charge, below C/8, from full to empty.")] = None,
+    pulse: Annotated[list[Path] | None, _logs("Pulse tests (HPPC).")] = None,
+    capacity: Annotated[list[Path] | None, _logs("Discharges at constant current.")] = None,
+    drive: Annotated[list[Path] | None, _logs("Drives, which count most.")] = None,
+    mapping: CellMap = None,
+    degC: ToldDegC = None,
+    chemistry: Annotated[
+        str | None,
+        typer.Option(
+            metavar="lfp|nmc|nca",
+            help="What the cell is made of.",
+            autocompletion=_complete_chemistry,
+            show_default="told from the OCV",
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the cell.", show_default="that of the file")] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Plots of the fit and of what is left of it.")
+    ] = None,
+    bpx: Annotated[Path | None, typer.Option("--bpx", metavar="FILE.json", help="Write BPX beside it.")] = None,
+    from_bpx: Annotated[
+        Path | None, typer.Option("--from-bpx", metavar="FILE.json", help="Turn a BPX file into a cell file; no logs.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a cell file from laboratory logs of one cell: OCV, resistances, capacity and how wrong the model is.
+
+    Any temperatures, any number of logs; one file may only be one kind of test. Needed is at least one slow test.
+
+    For example:
+
+      packhorse identify --ocv *_C20.csv --pulse *_HPPC.csv --drive *_Mixed*.csv -o cell.toml --report cell.html
+
+      packhorse identify --ocv slow.csv --pulse pulses.csv --map columns.toml --degC 25 -o cell.toml
+
+      packhorse identify --from-bpx cell.json -o cell.toml
+    """
+    from packhorse.app import identify as identifying
+
+    logs = (ocv or [], pulse or [], capacity or [], drive or [])
+    asked = identifying.Asked(*logs, out, mapping, chemistry, name, degC, report, bpx, from_bpx)
+    identifying.identify(asked, as_json)
+
+
+@app.command()
+def estimate(
+    cell: Annotated[
+        str, typer.Argument(metavar="CELL", help="A cell .toml or a catalogue name.", autocompletion=_complete_cell)
+    ],
+    log: Annotated[Path, typer.Argument(metavar="LOG", help="A log of one cell: .parquet, .csv or .csv.gz.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The estimates: .parquet or .csv.")],
+    initial_soc: Annotated[
+        float | None,
+        typer.Option("--initial-soc", metavar="X", help="Charge at the start, 0 to 1.", show_default="from voltage"),
+    ] = None,
+    mapping: CellMap = None,
+    degC: ToldDegC = None,
+    as_json: AsJson = False,
+) -> None:
+    """Estimate charge, capacity, resistance, sensor offset and power of one cell over a log, each with its sigma.
+
+    One pass from the first row to the last; no row knows of a later one.
+
+    Example:  packhorse estimate cell.toml drive.csv -o out/drive.parquet
+    """
+    from packhorse.app import estimate as estimating
+
+    estimating.estimate(cell, log, out, initial_soc, mapping, degC, as_json)
+
+
+@app.command()
+def score(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder with the folders of the data sets.")],
+    family: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="A data set, or a .toml file that describes one; may be given again.",
+            autocompletion=_complete_family,
+            show_default="all whose folder is there",
+        ),
+    ] = None,
+    docs: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write estimation.md and its plots into this folder.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE.html", help="Write a report.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score identification and estimation against what laboratories counted, on cells that others measured.
+
+    Example:  packhorse score ../shared/data/real --family lg_hg2 -o out/score.html
+    """
+    from packhorse.app import score as scoring
+
+    scoring.score(data, family, docs, out, as_json)
 
 
 @packs.command("list")

@@ -442,9 +442,14 @@ def write(cell: CellFile, path: Path) -> None:
     `read` gives the same cell back. BPX demands an electrode area and a number of pairs, which a circuit does not
     have: they are written as 1 and said to mean nothing. Raises WriteError.
     """
+    write_whole(path, content(cell, path))
+
+
+def content(cell: CellFile, path: Path) -> bytes:
+    """What `write` puts into its file, checked by the package; `path` is only named in complaints."""
     raw = bpx_object(cell)
     _validated(path, copy.deepcopy(raw))
-    write_whole(path, (json.dumps(raw, indent=2, ensure_ascii=False) + "\n").encode())
+    return (json.dumps(raw, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def bpx_object(cell: CellFile) -> dict[str, Any]:

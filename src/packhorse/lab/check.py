@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from packhorse.io.cell_logs import CellLog
+from packhorse.pack.description import CellFile
 from packhorse.pack.words import Array
 
 NEAR_S = 61.0
@@ -50,6 +51,12 @@ SLOW_SHARE = 0.5
 """A slow log that crosses less than half of the capacity is no OCV curve."""
 MOST_PERCENTILE = 99.5
 """The highest current is judged without a few spikes of the tester's range switching."""
+
+FAR_V, MOST_OUTSIDE = 0.15, 0.1
+"""A cell is not that far outside its limits for a tenth of a log, unless it is another cell."""
+MOST_SWING, SWING_S = 1.5, 6.0 * 3600.0
+"""No cell gives so many times its capacity between full and empty. Only the first hours are judged: beyond them the
+offset of a sensor alone may have counted as much."""
 
 
 class Sign(NamedTuple):
@@ -249,3 +256,24 @@ def spans(log: CellLog) -> Spans:
 def _range(values: Array) -> tuple[float, float]:
     heard = values[~np.isnan(values)]
     return (float(heard.min()), float(heard.max())) if heard.size > 0 else (float("nan"), float("nan"))
+
+
+def refuse_other_cell(log: CellLog, cell: CellFile) -> None:
+    """Raise ValueError for a log that cannot be of this cell: its voltage or the charge it moves is another's.
+
+    A log that passes may still be of another cell: an LFP cell rests where an NMC cell is nearly empty.
+    """
+    heard = log.cell_V[~np.isnan(log.cell_V)]
+    outside = (heard < cell.min_V - FAR_V) | (heard > cell.max_V + FAR_V)
+    if float(np.mean(outside)) > MOST_OUTSIDE:
+        raise ValueError(
+            f"{log.name}: voltage is around {float(np.median(heard)):.3g} V, and {100 * float(np.mean(outside)):.0f} % "
+            f"of it outside the {cell.min_V:g} to {cell.max_V:g} V of {cell.name}; give the cell file of this cell"
+        )
+    counted = counted_Ah(log)[log.time_s - log.time_s[0] <= SWING_S]
+    swing_Ah = float(np.ptp(counted))
+    if swing_Ah > MOST_SWING * cell.capacity_Ah:
+        raise ValueError(
+            f"{log.name}: {swing_Ah:.3g} Ah flow in its first {SWING_S / 3600.0:g} h one way, but {cell.name} holds "
+            f"{cell.capacity_Ah:.3g} Ah; give the cell file of this cell, or check the unit of the current"
+        )

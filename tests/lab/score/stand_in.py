@@ -3,7 +3,7 @@
 import numpy as np
 
 from packhorse.io.cell_logs import CellLog
-from packhorse.lab.score.words import Training
+from packhorse.lab.training import Training
 from packhorse.pack.description import CellFile
 
 LIMITS = {"lfp": (2.0, 3.65, 3.2), "nmc": (2.5, 4.25, 3.6), "nca": (2.4, 4.25, 3.6)}

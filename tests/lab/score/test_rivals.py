@@ -15,7 +15,7 @@ from packhorse.lab.score.rivals import (
     coulomb_counting,
     textbook_filter,
 )
-from packhorse.lab.score.words import Training
+from packhorse.lab.training import Training
 from packhorse.pack.compile import compile_cell
 from packhorse.pack.description import CellFile
 

@@ -12,7 +12,8 @@ import stand_in
 from packhorse.io.cell_logs import CellLog
 from packhorse.lab import score
 from packhorse.lab.score import benchmark, page, rivals
-from packhorse.lab.score.words import Estimated, Estimator, Measures, Run, Scores, Trace, Training
+from packhorse.lab.score.words import Estimated, Estimator, Measures, Run, Scores, Trace
+from packhorse.lab.training import Training
 from packhorse.pack.description import CellFile
 
 CAMPAIGN = """

@@ -19,10 +19,10 @@ def page(life: Life) -> str:
     """The whole report as HTML."""
     parts = {
         "title": html.escape(f"{life.log} on {life.pack}"),
-        "uplot_css": _asset("vendor/uPlot.min.css"),
-        "css": _asset("report.css"),
-        "uplot_js": _asset("vendor/uPlot.iife.min.js"),
-        "js": _asset("report.js"),
+        "uplot_css": asset("vendor/uPlot.min.css"),
+        "css": asset("report.css"),
+        "uplot_js": asset("vendor/uPlot.iife.min.js"),
+        "js": asset("report.js"),
         "data": embed(data(life)),
         "head": sections.head(life),
         "facts": sections.facts(life),
@@ -32,10 +32,13 @@ def page(life: Life) -> str:
         "readings": sections.readings(life),
         "version": html.escape(packhorse.__version__),
     }
-    out = []
-    for k, piece in enumerate(_asset("template.html").split("%%")):
-        out.append(parts[piece] if k % 2 else piece)
-    return "".join(out)
+    return fill("template.html", parts)
+
+
+def fill(template: str, parts: dict[str, str]) -> str:
+    """A template with its parts, which stand in it as `%%name%%`."""
+    pieces = asset(template).split("%%")
+    return "".join(parts[piece] if k % 2 else piece for k, piece in enumerate(pieces))
 
 
 def embed(value: dict[str, Any]) -> str:
@@ -43,5 +46,6 @@ def embed(value: dict[str, Any]) -> str:
     return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A file that ships beside this one."""
     return (HERE / name).read_text(encoding="utf-8")

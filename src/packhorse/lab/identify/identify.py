@@ -28,7 +28,8 @@ from packhorse.lab.identify.solve import (
     start_shift,
     sums,
 )
-from packhorse.lab.identify.training import Training, clusters, nearest, split, thinned
+from packhorse.lab.identify.training import clusters, nearest, split, thinned
+from packhorse.lab.training import Training
 from packhorse.pack.description import CellFile
 from packhorse.pack.words import Array
 

@@ -87,10 +87,10 @@ def branches(logs: list[CellLog]) -> list[Branch]:
             voltage = np.interp(SOC_GRID, soc[order], log.cell_V[part][order])
             found.append(Branch(degC, bool(out), total, float(np.median(np.abs(log.current_A[part]))), voltage))
     if not found:
-        names = ", ".join(log.name for log in logs) or "none given"
+        where = f"no whole slow discharge or charge in {', '.join(log.name for log in logs)}" if logs else "no slow test"
         raise ValueError(
-            f"no whole slow discharge or charge in {names}: the open-circuit voltage needs one at less than "
-            f"C/{1 / SLOW_RATE:.0f} from full to empty; give one with --ocv"
+            f"{where}: the open-circuit voltage needs one at less than C/{1 / SLOW_RATE:.0f} from full to empty; "
+            "give one with --ocv"
         )
     return found
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,20 +23,6 @@ STRAIGHT_V, STRAIGHT_ROWS, STRAIGHT_RISE_V = 8e-5, 600, 1e-3
 that is drawn as well."""
 FEWEST_ROWS = 30
 """A piece between two gaps with fewer rows says nothing."""
-
-
-class Training(NamedTuple):
-    """Logs of one cell by kind of test."""
-
-    ocv: list[CellLog]
-    pulse: list[CellLog]
-    capacity: list[CellLog]
-    drive: list[CellLog]
-    chemistry: str | None = None
-
-    def each(self) -> list[CellLog]:
-        """All logs, slow tests first."""
-        return [*self.ocv, *self.pulse, *self.capacity, *self.drive]
 
 
 def typical_degC(log: CellLog) -> float:

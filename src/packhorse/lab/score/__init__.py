@@ -9,7 +9,6 @@ from packhorse.lab.score.words import (
     Estimator,
     Identify,
     Scores,
-    Training,
 )
 
 __all__ = [
@@ -20,7 +19,6 @@ __all__ = [
     "Identify",
     "Scores",
     "Settings",
-    "Training",
     "as_json",
     "report",
     "run",

@@ -27,7 +27,8 @@ from packhorse.lab.score import files
 from packhorse.lab.score.campaign import load, matched
 from packhorse.lab.score.metrics import SIGMAS_90, rms
 from packhorse.lab.score.truth import truth
-from packhorse.lab.score.words import CapacityEstimator, CapacityRow, Identify, Training
+from packhorse.lab.score.words import CapacityEstimator, CapacityRow, Identify
+from packhorse.lab.training import Training
 from packhorse.pack.words import Array
 
 NASA_CELLS = ("B0005", "B0006")

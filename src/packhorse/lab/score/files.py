@@ -12,7 +12,7 @@ from packhorse.io.cell_logs import CellLog
 from packhorse.io.errors import ReadError
 from packhorse.io.tables import BROKEN, broken, open_table
 from packhorse.lab.score.campaign import Campaign, Split, matched
-from packhorse.lab.score.words import Training
+from packhorse.lab.training import Training
 from packhorse.pack.words import Array
 
 SLOW_H = 40.0

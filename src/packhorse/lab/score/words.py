@@ -1,4 +1,4 @@
-"""The words of scoring: what goes into an identification, what an estimator gives back, and what is said of it.
+"""The words of scoring: what an estimator gives back, and what is said of it.
 
 Positive current discharges; SOC and every error of it are fractions, and only pages show points (1 point = 0.01).
 """
@@ -9,18 +9,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from packhorse.io.cell_logs import CellLog
+from packhorse.lab.training import Training
 from packhorse.pack.description import CellFile
 from packhorse.pack.words import Array
-
-
-class Training(NamedTuple):
-    """What a laboratory hands over to have a cell identified."""
-
-    ocv: list[CellLog]
-    pulse: list[CellLog]
-    capacity: list[CellLog]
-    drive: list[CellLog]
-    chemistry: str
 
 
 class Estimated(NamedTuple):
