@@ -7,6 +7,7 @@ from functools import cache
 from typing import NamedTuple
 
 from packhorse import bms, twin
+from packhorse.app.world import usable_soc
 from packhorse.pack.faults import fault_rows
 from packhorse.pack.load import load_pack, load_pack_file
 from packhorse.pack.words import Event, Frame, Output, Pack, State
@@ -86,5 +87,4 @@ def used_kWh_per_km(body: twin.Body) -> float:
 
 def true_soc(moment: Moment) -> float:
     """Charge of the pack as the BMS defines it, from the true cells."""
-    give, take = moment.body.soc.min(axis=1), 1.0 - moment.body.soc.max(axis=1)
-    return float((give / (give + take)).mean())
+    return usable_soc(moment.body.soc)

@@ -30,8 +30,9 @@ quick = settings(max_examples=200, deadline=None)
 
 def table_at(nodes: Array, soc: float, degC: float) -> Array:
     """Every column of the nodes at one point: first along SOC, then along temperature, by numpy alone."""
-    rows = np.array([[np.interp(soc, SOC_GRID, nodes[t, :, c]) for c in range(4)] for t in range(DEGC_NODES)])
-    return np.array([np.interp(degC, DEGC_GRID, rows[:, c]) for c in range(4)])
+    columns = range(NODE_COLUMNS)
+    rows = np.array([[np.interp(soc, SOC_GRID, nodes[t, :, c]) for c in columns] for t in range(DEGC_NODES)])
+    return np.array([np.interp(degC, DEGC_GRID, rows[:, c]) for c in columns])
 
 
 @given(st.floats(0, 1))
@@ -63,7 +64,11 @@ def test_decay_starts_at_one_and_never_rises() -> None:
 @quick
 def test_parameters_are_bilinear_between_the_nodes(soc: float, degC: float) -> None:
     ocv_V, _, *ohm = physics.parameters(NODES, soc, degC)
-    assert [ocv_V, *ohm] == pytest.approx(table_at(NODES, soc, degC), rel=1e-7)
+    want = table_at(NODES, soc, degC)
+    assert [ocv_V, *ohm] == pytest.approx(want[:4], rel=1e-7)
+    each = [physics.at_node(NODES, soc, degC, column) for column in range(NODE_COLUMNS)]
+    assert each == pytest.approx(want, rel=1e-7)
+    assert each[:4] == [ocv_V, *ohm]
 
 
 @given(st.integers(0, SOC_NODES - 2), st.floats(0.1, 0.9), degC)

@@ -30,6 +30,8 @@ def refused(*args: Any, **named: Any) -> str:
     return message
 
 
+OCV_V = "ocv_V = [3.0, 3.45, 3.7, 4.05, 4.18]"
+
 # a slip: which file, what stands there, what was written instead, what the message must contain
 CELL_SLIPS = {
     "broken TOML": ("capacity_Ah = 100.0", "capacity_Ah 100.0", ["not valid TOML", "line 4", "correct it"]),
@@ -59,6 +61,61 @@ CELL_SLIPS = {
     "milliampere-hours": ("capacity_Ah = 100.0", "capacity_Ah = 100000.0", ["found 100000", "in Ah, not mAh"]),
     "gram": ("mass_kg = 1.5", "mass_kg = 1500.0", ["mass_kg: found 1500", "in kg, not g"]),
     "kelvin": ("charge_degC = 50.0", "charge_degC = 323.0", ["max_charge_degC: found 323", "in degC, not K"]),
+    "rows of OCV without their temperatures": (
+        OCV_V,
+        "ocv_V = [[3, 3.45, 3.7, 4.05, 4.18], [3, 3.46, 3.7, 4.05, 4.18]]",
+        ["ocv: ocv_V has 2 rows for 1 temperatures (degC)", "give one for each"],
+    ),
+    "a short row of OCV": (
+        OCV_V,
+        "degC = [0, 25]\nocv_V = [[3, 3.45, 3.7, 4.05, 4.18], [3, 3.46, 3.7, 4.18]]",
+        ["ocv: ocv_V has 4 values for 5 soc points", "give one for each"],
+    ),
+    "a falling row of OCV": (
+        OCV_V,
+        "degC = [0, 25]\nocv_V = [[3, 3.45, 3.7, 4.05, 4.18], [3, 3.46, 3.7, 3.6, 4.18]]",
+        ["ocv: ocv_V falls or stands still at soc 0.9 (3.7 to 3.6 V)", "must rise with SOC"],
+    ),
+    "rows of OCV from warm to cold": (
+        OCV_V,
+        "degC = [25, 0]\nocv_V = [[3, 3.45, 3.7, 4.05, 4.18], [3, 3.46, 3.7, 4.05, 4.18]]",
+        ["ocv: degC must rise from row to row"],
+    ),
+    "a row of OCV beyond the limits": (
+        OCV_V,
+        "degC = [0, 25]\nocv_V = [[3, 3.45, 3.7, 4.05, 4.4], [3, 3.46, 3.7, 4.05, 4.18]]",
+        ["ocv_V runs 3 to 4.4 V", "2.8..4.2", "check the units"],
+    ),
+    "too many rows of hysteresis": (
+        OCV_V,
+        f"degC = [0, 25]\nhysteresis_V = [[0, 0, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]]\n{OCV_V}",
+        ["ocv: hysteresis_V has 3 rows for 2 temperatures (degC)", "give one for each"],
+    ),
+    "a short row of hysteresis": (
+        OCV_V,
+        f"hysteresis_V = [0.01, 0.01]\n{OCV_V}",
+        ["ocv: hysteresis_V has 2 values for 5 soc points", "give one for each"],
+    ),
+    "rows of the model error without their temperatures": (
+        "[resistance]",
+        "[model_error]\nsigma_V = [[0.01, 0.02], [0.02, 0.03]]\n\n[resistance]",
+        ["model_error: sigma_V must have 1 rows (degC) of 2 values (soc)"],
+    ),
+    "a short row of the model error": (
+        "[resistance]",
+        "[model_error]\ndegC = [0, 25]\nsoc = [0, 0.5, 1]\nsigma_V = [[0.1, 0.2, 0.1], [0.02, 0.03]]\n\n[resistance]",
+        ["model_error: sigma_V must have 2 rows (degC) of 3 values (soc)"],
+    ),
+    "a model error in millivolts": (
+        "[resistance]",
+        "[model_error]\nsigma_V = [[10.0, 20.0]]\n\n[resistance]",
+        ["model_error.sigma_V[0][0]: found 10", "in V, not mV"],
+    ),
+    "the SOC of the model error twice": (
+        "[resistance]",
+        "[model_error]\nsoc = [0.5, 0.5]\nsigma_V = [[0.01, 0.02]]\n\n[resistance]",
+        ["model_error: soc must rise from column to column"],
+    ),
     "temperatures upside down": ("max_charge_degC = 50.0", "max_charge_degC = -5.0", ["min_charge_degC", "0 and -5"]),
     "milliohm": (
         "r0_ohm = [[0.002",

@@ -38,7 +38,7 @@ def drive(cell_file: CellFile, start: float, rows: int = 5000) -> tuple[CellLog,
     current_A = 1.2 + 2.0 * np.sin(time_s / 20.0) * np.cos(time_s / 171.0)
     current_A[0] = 0.0
     soc = start - np.concatenate([[0.0], np.cumsum(current_A[1:])]) / 3600.0 / cell.capacity_Ah
-    _, r0, r1, r2 = cell.nodes[13, 100]
+    _, r0, r1, r2 = cell.nodes[13, 100, :4]
     volts, v1, v2 = np.empty(rows), 0.0, 0.0
     grid = np.linspace(0.0, 1.0, cell.nodes.shape[1])
     for k in range(rows):
@@ -82,7 +82,7 @@ def by_matrices(cell_file: CellFile, log: CellLog, start: float) -> tuple[np.nda
     """The filter once more, in matrices and plain NumPy, for one temperature; SOC and its sigma."""
     cell = compile_cell(cell_file)
     grid = np.linspace(0.0, 1.0, cell.nodes.shape[1])
-    _, r0, r1, r2 = cell.nodes[13, 100]
+    _, r0, r1, r2 = cell.nodes[13, 100, :4]
     x, p = np.array([start, 0.0, 0.0]), np.diag([START_SIGMA**2, 1e-6, 1e-6])
     found = []
     for k in range(log.time_s.size):
