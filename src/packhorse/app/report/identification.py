@@ -160,7 +160,7 @@ def ocv(found: Found) -> str:
     ]
     equilibrium = [
         Curve(degrees(row.degC), 100.0 * np.array(cell.ocv.soc), np.array(values), colour(found, k))
-        for k, (row, values) in enumerate(zip(found.temperatures, cell.ocv.ocv_rows(), strict=True))
+        for k, (row, values) in enumerate(zip(found.temperatures, cell.ocv.ocv_V, strict=True))
     ]
     volts = axis("voltage, V", [curve.y for curve in (*measured, *equilibrium)], margin=MARGIN)
     drawings = [
@@ -173,7 +173,7 @@ def ocv(found: Found) -> str:
     ]
     millis = axis("half-width, mV", [np.zeros(1), *(curve.y for curve in half)], margin=MARGIN)
     middle = found.temperatures[reference(found)]
-    base = np.array(cell.ocv.ocv_rows()[reference(found)])
+    base = np.array(cell.ocv.ocv_V[reference(found)])
     shifted = [curve._replace(y=1000.0 * (curve.y - base)) for curve in equilibrium]
     over = axis("shift, mV", [curve.y[5:] for curve in shifted], margin=MARGIN)
     drawings += [

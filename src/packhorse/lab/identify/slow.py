@@ -87,7 +87,9 @@ def branches(logs: list[CellLog]) -> list[Branch]:
             voltage = np.interp(SOC_GRID, soc[order], log.cell_V[part][order])
             found.append(Branch(degC, bool(out), total, float(np.median(np.abs(log.current_A[part]))), voltage))
     if not found:
-        where = f"no whole slow discharge or charge in {', '.join(log.name for log in logs)}" if logs else "no slow test"
+        where = (
+            f"no whole slow discharge or charge in {', '.join(log.name for log in logs)}" if logs else "no slow test"
+        )
         raise ValueError(
             f"{where}: the open-circuit voltage needs one at less than C/{1 / SLOW_RATE:.0f} from full to empty; "
             "give one with --ocv"
