@@ -23,10 +23,13 @@ over to other machines; absolute times belong to this machine and its load.
 
 
 def figure(
-    what: str, measured: float | None, unit: str, bar: float, note: str, *, at_least: bool = False
+    what: str, measured: float | None, unit: str, bar: float | None, note: str, *, at_least: bool = False
 ) -> dict[str, Any]:
-    """One figure beside its bar; `met` is None where nothing was measured, and `note` says why or how."""
-    met = None if measured is None else bool(measured >= bar if at_least else measured <= bar)
+    """One figure beside its bar, if it has one; `met` is None where nothing is to be met or nothing was measured.
+
+    `note` says how it was measured, or why it was not.
+    """
+    met = None if measured is None or bar is None else bool(measured >= bar if at_least else measured <= bar)
     return {
         "what": what,
         "measured": measured,
@@ -53,14 +56,19 @@ def in_turn(*candidates: Callable[[], object]) -> list[float]:
     return [float(x) for x in np.median(taken, axis=0)]
 
 
+def bar_of(one: dict[str, Any], at_least: str, at_most: str) -> str:
+    """The bar of a figure in words; a dash where it has none."""
+    sign = at_least if one["bar_is"] == "at least" else at_most
+    return "-" if one["bar"] is None else f"{sign} {one['bar']:g} {one['unit']}".strip()
+
+
 def show(figures: dict[str, Any]) -> None:
     """The figures as a table."""
     table = Table("figure", "measured", "bar", "met", "how")
     for one in figures.values():
-        sign = "≥" if one["bar_is"] == "at least" else "≤"
         value = "-" if one["measured"] is None else f"{one['measured']:.3g} {one['unit']}".strip()
-        met = {True: "yes", False: "[red]no[/red]", None: "not measured"}[one["met"]]
-        table.add_row(one["what"], value, f"{sign} {one['bar']:g} {one['unit']}".strip(), met, one["note"])
+        met = {True: "yes", False: "[red]no[/red]", None: "-"}[one["met"]]
+        table.add_row(one["what"], value, bar_of(one, "≥", "≤"), met, one["note"])
     Console().print(table)
 
 
@@ -68,10 +76,9 @@ def rows_of(figures: dict[str, Any]) -> str:
     """The figures as rows of a Markdown table, with its head."""
     rows = ["| figure | measured | bar | met | how |", "| --- | --- | --- | --- | --- |"]
     for one in figures.values():
-        sign = "at least" if one["bar_is"] == "at least" else "at most"
         value = "not measured" if one["measured"] is None else f"{one['measured']:.3g} {one['unit']}".strip()
         met = {True: "yes", False: "**no**", None: "-"}[one["met"]]
-        bar = f"{sign} {one['bar']:g} {one['unit']}".strip()
+        bar = bar_of(one, "at least", "at most")
         rows.append(f"| {one['what']} | {value} | {bar} | {met} | {one['note']} |")
     return "\n".join(rows) + "\n"
 
