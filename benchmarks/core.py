@@ -9,23 +9,20 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy_core
 import pybamm_pack
+from figures import REPEATS, figure, in_turn, put, rows_of, seconds, show
 from life import absurd, life, pack_of
 from packhorse import bms
 from packhorse.pack.compile import compile_cell
@@ -33,7 +30,6 @@ from packhorse.pack.load import load_cell
 from packhorse.pack.words import Array, Cell, Frame, Frames, Pack, State
 from twin_pack import twin_hour
 
-REPEATS = 7
 TICK_S = 0.1
 REPLAYED, SETTLED = 1200, 100
 LIVE_CALLS, LIVE_FRAMES = 20_000, 1000
@@ -56,37 +52,6 @@ _, output = bms.step(pack, bms.start(pack), frame)
 assert 0.0 < output.estimate.soc < 1.0
 """
 """What a process does from its start to the first answer."""
-
-
-def figure(
-    what: str, measured: float | None, unit: str, bar: float, note: str, *, at_least: bool = False
-) -> dict[str, Any]:
-    """One figure beside its bar; `met` is None where nothing was measured, and `note` says why or how."""
-    met = None if measured is None else bool(measured >= bar if at_least else measured <= bar)
-    return {
-        "what": what,
-        "measured": measured,
-        "unit": unit,
-        "bar": bar,
-        "bar_is": "at least" if at_least else "at most",
-        "met": met,
-        "note": note,
-    }
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Wall time of one run."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def in_turn(*candidates: Callable[[], object]) -> list[float]:
-    """Median seconds of each candidate; they take turns, `REPEATS` times, after one run that does not count."""
-    for work in candidates:
-        work()
-    taken = [[seconds(work) for work in candidates] for _ in range(REPEATS)]
-    return [float(x) for x in np.median(taken, axis=0)]
 
 
 def replays() -> dict[str, Any]:
@@ -130,7 +95,7 @@ def settled(pack: Pack, count: int) -> tuple[State, list[Frame]]:
     return state, [numpy_core.frame_at(frames, SETTLED + k) for k in range(count)]
 
 
-def live() -> dict[str, Any]:
+def live(median_bar: float = 0.3) -> dict[str, Any]:
     """One call of `step` from Python, in shares of the tick."""
     pack = pack_of(4, 192)
     state, frames = settled(pack, LIVE_FRAMES)
@@ -147,7 +112,7 @@ def live() -> dict[str, Any]:
             "live step, median share of 100 ms",
             100.0 * float(median_s) / TICK_S,
             "%",
-            0.3,
+            median_bar,
             f"{median_s * 1e6:.0f} us; {note}",
         ),
         "live_p999": figure(
@@ -247,37 +212,9 @@ def measure() -> dict[str, Any]:
     return {**start_up(), **replays(), **live(), **pack_over_pybamm(), **memory()}
 
 
-def show(figures: dict[str, Any]) -> None:
-    """The figures as a table."""
-    table = Table("figure", "measured", "bar", "met", "how")
-    for one in figures.values():
-        sign = "≥" if one["bar_is"] == "at least" else "≤"
-        value = "-" if one["measured"] is None else f"{one['measured']:.3g} {one['unit']}".strip()
-        met = {True: "yes", False: "[red]no[/red]", None: "not measured"}[one["met"]]
-        table.add_row(one["what"], value, f"{sign} {one['bar']:g} {one['unit']}".strip(), met, one["note"])
-    Console().print(table)
-
-
 def write(figures: dict[str, Any]) -> None:
-    """The figures as docs/performance.md."""
-    rows = []
-    for one in figures.values():
-        sign = "at least" if one["bar_is"] == "at least" else "at most"
-        value = "not measured" if one["measured"] is None else f"{one['measured']:.3g} {one['unit']}".strip()
-        met = {True: "yes", False: "**no**", None: "-"}[one["met"]]
-        rows.append(f"| {one['what']} | {value} | {sign} {one['bar']:g} {one['unit']} | {met} | {one['note']} |")
-    head = f"""# How fast
-
-Written by `python benchmarks/core.py --write`; do not edit. Ratios are measured side by side in one run and carry over
-to other machines; absolute times belong to this machine and its load.
-
-{time.strftime("%Y-%m-%d")}, Python {platform.python_version()}, {os.cpu_count()} processors, {platform.machine()}.
-
-| figure | measured | bar | met | how |
-| --- | --- | --- | --- | --- |
-"""
-    text = head + "\n".join(rows) + "\n"
-    (Path(__file__).parents[1] / "docs" / "performance.md").write_text(text, encoding="utf-8")
+    """The figures as a section of docs/performance.md."""
+    put("core", "Core", rows_of(figures))
 
 
 def main(as_json: bool = False, to_page: bool = False) -> None:

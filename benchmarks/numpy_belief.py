@@ -134,9 +134,10 @@ def correct(  # noqa: PLR0915 - one step, in the order of the core
     (ocv_V, r0, r1, r2, _, _), (tau1, tau2, share) = parameters(tables, soc, degC)
     as_per_soc = SECONDS_PER_HOUR * cell.capacity_Ah * share
     efficiency = np.where(current_A < 0.0, cell.coulombic_efficiency, 1.0) * flowing
-    i = (current_A - offset) * efficiency + bleed * ocv_V / pack.balancing.bleed_ohm
+    bleed_A = bleed * ocv_V / pack.balancing.bleed_ohm
+    i = (current_A - offset) * efficiency + bleed_A
     per_A = heard_s / as_per_soc
-    moved = per_A * charge * i
+    moved = charge * (per_A * i + (dt_s - heard_s) / as_per_soc * bleed_A)
     soc = np.minimum(np.maximum(soc - moved - cell.self_discharge_per_s * dt_s, 0.0), 1.0)
     k1, k2 = np.exp(-dt_s / tau1), np.exp(-dt_s / tau2)
     rc1, rc2 = k1 * was.rc1_V + (1.0 - k1) * r1 * i, k2 * was.rc2_V + (1.0 - k2) * r2 * i

@@ -345,6 +345,14 @@ def bench_core(as_json: AsJson = False) -> None:
     bench.bench("core", as_json)
 
 
+@benches.command("estimation")
+def bench_estimation(as_json: AsJson = False) -> None:
+    """Measure the estimator and the identification against NumPy, C, filterpy, PyBOP and this machine."""
+    from packhorse.app import bench
+
+    bench.bench("estimation", as_json)
+
+
 def main() -> None:
     """The console script."""
     app()

@@ -25,11 +25,13 @@ _TAU1, _TAU2, _SHARE = np.uint64(0), np.uint64(1), np.uint64(2)
 def decay(x: float) -> float:
     """exp(-x) for x >= 0 from plain arithmetic, so that a loop over cells stays vectorised.
 
-    Taylor to the sixth order on x/32, squared five times. Relative error below 1e-9 for x <= 1, below 1e-5 for
-    x <= 10 and below 2 % up to 32, where the result is 1e-14; constant beyond.
+    Taylor to the sixth order on x/32, summed in pairs that do not wait for each other, squared five times. Relative
+    error below 1e-9 for x <= 1, below 1e-5 for x <= 10 and below 2 % up to 32, where the result is 1e-14; constant beyond.
     """
     y = (x if x < 32.0 else 32.0) * (1.0 / 32.0)
-    p = 1.0 - y * (1.0 - y * 0.5 * (1.0 - y / 3.0 * (1.0 - y * 0.25 * (1.0 - y * 0.2 * (1.0 - y / 6.0)))))
+    y2 = y * y
+    late = (1.0 / 24.0 - y * (1.0 / 120.0)) + y2 * (1.0 / 720.0)
+    p = ((1.0 - y) + y2 * (0.5 - y * (1.0 / 6.0))) + y2 * y2 * late
     p = p * p
     p = p * p
     p = p * p
@@ -137,7 +139,12 @@ def relax(rc_V: float, current_A: float, r_ohm: float, keep: float) -> float:
 @compiled
 def hysteresis(h: float, current_A: float, capacity_Ah: float, rate: float, dt_s: float) -> float:
     """Plett's one-state hysteresis: h runs to +1 while charging, to -1 while discharging, and stays at rest."""
-    x = rate * current_A * dt_s / (SECONDS_PER_HOUR * capacity_Ah)
+    return turned(h, rate * current_A * dt_s / (SECONDS_PER_HOUR * capacity_Ah))
+
+
+@compiled
+def turned(h: float, x: float) -> float:
+    """Hysteresis state after `x`, the SOC that was taken out times the rate of the hysteresis."""
     goal = -1.0 if x > 0.0 else 1.0
     keep = decay(x if x > 0.0 else -x)
     return keep * h + (1.0 - keep) * goal

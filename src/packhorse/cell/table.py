@@ -51,6 +51,35 @@ def look_up(nodes: Array, degC_nodes: Array, soc: Array, degC: Array, table: Arr
 
 
 @kernel
+def look_up_nodes(nodes: Array, soc: Array, degC: Array, table: Array) -> None:
+    """Only the columns of `nodes`, with the bits of `look_up`: at another SOC, what depends on degC alone stays."""
+    place = np.empty((4, soc.shape[0]))
+    flat = nodes.reshape(-1)
+    for k in range(soc.shape[0]):
+        a = soc[k] * SOC_SCALE
+        a = a if a > 0.0 else 0.0
+        a = a if a < SOC_LAST else SOC_LAST
+        below = np.floor(a)
+        place[0, k] = below
+        place[1, k] = a - below
+        b = (degC[k] - DEGC_FIRST) * (1.0 / DEGC_STEP)
+        b = b if b > 0.0 else 0.0
+        b = b if b < DEGC_LAST else DEGC_LAST
+        colder = np.floor(b)
+        place[2, k] = colder
+        place[3, k] = b - colder
+    for k in range(soc.shape[0]):
+        f, g, j = place[1, k], place[3, k], np.uint64(np.int64(place[2, k]))
+        p = j * STRIDE + np.uint64(np.int64(place[0, k])) * WIDTH
+        q, s = p + WIDTH, p + STRIDE
+        t = s + WIDTH
+        w00, w01, w10, w11 = (1.0 - f) * (1.0 - g), f * (1.0 - g), (1.0 - f) * g, f * g
+        for c in range(NODE_COLUMNS):
+            u = np.uint64(c)
+            table[c, k] = w00 * flat[p + u] + w01 * flat[q + u] + w10 * flat[s + u] + w11 * flat[t + u]
+
+
+@kernel
 def look_up_ocv(nodes: Array, soc: Array, degC: Array, ocv_V: Array) -> None:
     """Only the OCV [V] of every cell, with the bits of `look_up`."""
     flat = nodes.reshape(-1)

@@ -42,6 +42,7 @@ from packhorse.cell.table import (
     TAU1,
     TAU2,
     look_up,
+    look_up_nodes,
     look_up_ocv,
 )
 from packhorse.compiled import kernel, part
@@ -107,44 +108,54 @@ def step(pack: Pack, was: Belief, frame: Frame, bleed: Array, contactor: Array, 
     """The belief after one frame. `bleed` and `contactor` say what was commanded during the last `dt_s`."""
     if was.started == 0.0:
         return first(pack, was, frame)
-    now = same(was)
-    series = pack.series
+    strings, series = pack.strings, pack.series
+    rests = open_circuits(pack, frame)
+    was = same(was) if rests.max() > 0.0 else was
+    now = room(was)
     table, around = np.empty((ROWS, series)), np.empty((WORK_ROWS, series))
-    for s in range(pack.strings):
+    for s in range(strings):
         degC = cell_degC(frame.probe_degC[s], pack.probe_of_cell, frame.ambient_degC)
         current_A, heard_s, unheard = count_on(pack, frame.string_A[s], contactor[s, 1], dt_s)
-        rows = (
-            now.soc[s],
-            now.offset_A[s],
-            now.bias_V[s],
-            now.charge_factor[s],
-            now.resistance_factor[s],
-            now.usual_factor[s],
-            now.rc1_V[s],
-            now.rc2_V[s],
-            now.hysteresis[s],
-            now.surprise[s],
-            now.core_K[s],
-        )
-        if open_circuit(pack, frame, s):
-            hear_offset(rows, now.covariance[s], current_A, pack.sensors, dt_s)
-            current_A, heard_s, unheard = 0.0, 0.0, 0.0
-            flowing = 0.0
-        else:
-            flowing = 1.0
-        heard = (current_A, heard_s, dt_s, unheard, flowing, pack.balancing.bleed_ohm)
-        look_up(pack.cell.nodes, pack.cell.degC_nodes, now.soc[s], degC, table)
-        count(table, around, rows, now.covariance[s], bleed[s], pack.cell, pack.sensors, heard)
-        look_up(pack.cell.nodes, pack.cell.degC_nodes, now.soc[s], degC, table)
+        flowing = 1.0
+        before, after = rows_of(was, s), rows_of(now, s)
+        if rests[s] > 0.0:
+            hear_offset(before, was.covariance[s], current_A, pack.sensors, dt_s)
+            current_A, heard_s, unheard, flowing = 0.0, 0.0, 0.0, 0.0
+        heard = (current_A, heard_s, dt_s, flowing, pack.balancing.bleed_ohm)
+        doubt(was.covariance[s, 0], unheard, around[UNSURE])
+        look_up(pack.cell.nodes, pack.cell.degC_nodes, was.soc[s], degC, table)
+        moved = (before, was.covariance[s], after, now.covariance[s])
+        count(table, around, moved, bleed[s], pack.cell, pack.sensors, heard)
+        look_up_nodes(pack.cell.nodes, now.soc[s], degC, table)
         look_up_ocv(pack.cell.nodes, around[ABOVE_SOC], degC, around[ABOVE_V])
         look_up_ocv(pack.cell.nodes, around[BELOW_SOC], degC, around[BELOW_V])
-        correct(table, around, rows, now.covariance[s], frame.cell_V[s], pack.cell, pack.sensors, heard)
+        correct(table, around, after, now.covariance[s], frame.cell_V[s], pack.cell, pack.sensors, dt_s)
     return now
 
 
-WORK_ROWS = 6
-ABOVE_SOC, ABOVE_V, BELOW_SOC, BELOW_V, CURRENT_A, FRESH = range(WORK_ROWS)
-"""Rows of the working table between counting and correcting."""
+WORK_ROWS = 7
+ABOVE_SOC, ABOVE_V, BELOW_SOC, BELOW_V, CURRENT_A, FRESH, UNSURE = range(WORK_ROWS)
+"""Rows of the working table beside counting and correcting."""
+
+
+@part
+def room(was: Belief) -> Belief:
+    """Room for the next belief, of which every cell will be written: cheaper than a copy to write over."""
+    return Belief(
+        np.empty_like(was.soc),
+        np.empty_like(was.soc),
+        np.empty_like(was.soc),
+        np.empty_like(was.soc),
+        np.empty_like(was.soc),
+        np.empty_like(was.soc),
+        np.empty_like(was.soc),
+        np.empty_like(was.soc),
+        np.empty_like(was.soc),
+        np.empty_like(was.soc),
+        np.empty_like(was.soc),
+        np.empty_like(was.covariance),
+        was.started,
+    )
 
 
 @part
@@ -180,6 +191,15 @@ def count_on(pack: Pack, string_A: float, connected: float, dt_s: float) -> tupl
 
 
 @part
+def open_circuits(pack: Pack, frame: Frame) -> Array:
+    """Which strings rest on open contactors, (strings,) 0 or 1."""
+    rests = np.zeros(pack.strings)
+    for s in range(pack.strings):
+        rests[s] = 1.0 if open_circuit(pack, frame, s) else 0.0
+    return rests
+
+
+@part
 def open_circuit(pack: Pack, frame: Frame, s: int) -> bool:
     """Whether the contactors of a string are heard to be open and its reading could be the sensor's offset."""
     is_open = frame.contactor[s, 0] == 0.0 and frame.contactor[s, 1] == 0.0 and frame.contactor[s, 2] == 0.0
@@ -195,6 +215,35 @@ def flush(x: float) -> float:
 
 
 Rows = tuple[Array, Array, Array, Array, Array, Array, Array, Array, Array, Array, Array]
+"""The rows of one string, in the order of `Belief`, without the covariance."""
+
+
+@part
+def rows_of(belief: Belief, s: int) -> Rows:
+    """The rows of one string."""
+    return (
+        belief.soc[s],
+        belief.offset_A[s],
+        belief.bias_V[s],
+        belief.charge_factor[s],
+        belief.resistance_factor[s],
+        belief.usual_factor[s],
+        belief.rc1_V[s],
+        belief.rc2_V[s],
+        belief.hysteresis[s],
+        belief.surprise[s],
+        belief.core_K[s],
+    )
+
+
+@kernel
+def doubt(p00: Array, unheard: float, unsure: Array) -> None:
+    """What a current that was not heard adds to the variance of SOC; its square root would cost every other step."""
+    for k in range(p00.shape[0]):
+        unsure[k] = 0.0
+    if unheard > 0.0:
+        for k in range(p00.shape[0]):
+            unsure[k] = unheard * (unheard + 2.0 * math.sqrt(p00[k]))
 
 
 @kernel
@@ -234,77 +283,92 @@ def hear_offset(rows: Rows, p: Array, reading_A: float, sensors: Sensors, dt_s: 
 
 
 @kernel
-def count(  # noqa: PLR0915 - one cell, one prediction, in the order of the textbook
+def count(  # noqa: PLR0915 - one cell, one time step, in the order of the equations
     table: Array,
     around: Array,
-    rows: Rows,
-    p: Array,
+    moved: tuple[Rows, Array, Rows, Array],
     bleed: Array,
     cell: Cell,
     sensors: Sensors,
-    heard: tuple[float, float, float, float, float, float],
+    heard: tuple[float, float, float, float, float],
 ) -> None:
-    """Charge moved, and everything else carried forward by the current; arithmetic only, so that it vectorises."""
-    current_A, heard_s, dt_s, unheard, flowing, bleed_ohm = heard
+    """Charge moved, and everything else carried forward by the current; arithmetic only, so that it vectorises.
+
+    Reads the rows and the covariance of the belief before and writes those of the one after.
+    """
+    current_A, heard_s, dt_s, flowing, bleed_ohm = heard
     ocv_V, r0, r1, r2 = table[OCV], table[R0], table[R1], table[R2]
-    tau1, tau2, capacity = table[TAU1], table[TAU2], table[CAPACITY]
-    soc, offset, bias, charge, resistance, usual, rc1, rc2, h, _surprise, core_K = rows
+    tau1, tau2, share = table[TAU1], table[TAU2], table[CAPACITY]
+    before, q, after, p = moved
+    was_soc, was_offset, was_bias, was_charge, was_resistance, was_usual, was_rc1, was_rc2, was_h = before[:9]
+    was_surprise, was_core_K = before[9], before[10]
+    q00, q01, q02, q03, q04 = q[0], q[1], q[2], q[3], q[4]
+    q11, q12, q13, q14 = q[5], q[6], q[7], q[8]
+    q22, q23, q24, q33, q34, q44 = q[9], q[10], q[11], q[12], q[13], q[14]
+    soc, offset, bias, charge, resistance, usual, rc1, rc2, h, surprise, core_K = after
     p00, p01, p02, p03, p04 = p[0], p[1], p[2], p[3], p[4]
     p11, p12, p13, p14 = p[5], p[6], p[7], p[8]
     p22, p23, p24, p33, p34, p44 = p[9], p[10], p[11], p[12], p[13], p[14]
     above, below, flowed, fresh = around[ABOVE_SOC], around[BELOW_SOC], around[CURRENT_A], around[FRESH]
+    unsure = around[UNSURE]
 
     efficiency = cell.coulombic_efficiency if current_A < 0.0 else 1.0
     lost = cell.self_discharge_per_s * dt_s
     keep_offset = physics.decay(dt_s / OFFSET_S)
     offset_A2 = (1.0 - keep_offset * keep_offset) * sensors.current_offset_A**2
-    white_As2 = (sensors.current_sigma_A * heard_s) ** 2
     learn = dt_s / USUAL_S if dt_s < USUAL_S else 1.0
     keep_core = physics.decay(dt_s / cell.core_s)
+    siemens, per_slow_soc, per_resistance_soc = 1.0 / bleed_ohm, 1.0 / cell.slow_soc, 1.0 / RESISTANCE_SOC
+    slow, resisted = dt_s / cell.slow_s, dt_s / RESISTANCE_S
+    counted = heard_s / (physics.SECONDS_PER_HOUR * cell.capacity_Ah)
+    unheard_bleed = (dt_s - heard_s) / (physics.SECONDS_PER_HOUR * cell.capacity_Ah) * siemens
     for k in range(soc.shape[0]):
-        capacity_Ah = capacity[k] * cell.capacity_Ah
-        i = (current_A - offset[k]) * efficiency * flowing + bleed[k] * ocv_V[k] / bleed_ohm
-        per_A = heard_s / (physics.SECONDS_PER_HOUR * capacity_Ah)
-        moved = per_A * charge[k] * i
-        y = soc[k] - moved - lost
+        both = tau1[k] * tau2[k]
+        inverse = 1.0 / (both * share[k])  # one division for three
+        per_A = counted * both * inverse
+        i = (current_A - was_offset[k]) * efficiency * flowing + bleed[k] * ocv_V[k] * siemens
+        bled = unheard_bleed * both * inverse * bleed[k] * ocv_V[k]  # commanded, so that nobody has to be heard
+        moved_soc = was_charge[k] * (per_A * i + bled)
+        y = was_soc[k] - moved_soc - lost
         y = y if y > 0.0 else 0.0
         soc[k] = y if y < 1.0 else 1.0
-        x1 = physics.relax(rc1[k], i, r1[k], physics.decay(dt_s / tau1[k]))
-        x2 = physics.relax(rc2[k], i, r2[k], physics.decay(dt_s / tau2[k]))
+        per_both = dt_s * share[k] * inverse
+        x1 = physics.relax(was_rc1[k], i, r1[k], physics.decay(per_both * tau2[k]))
+        x2 = physics.relax(was_rc2[k], i, r2[k], physics.decay(per_both * tau1[k]))
         rc1[k], rc2[k] = flush(x1), flush(x2)
-        h[k] = flush(physics.hysteresis(h[k], i, capacity_Ah, cell.hysteresis_rate, heard_s))
-        warm_K = cell.core_K_per_W * resistance[k] * i * (r0[k] * i + x1 + x2)
-        core_K[k] = flush(keep_core * core_K[k] + (1.0 - keep_core) * warm_K)
+        h[k] = flush(physics.turned(was_h[k], cell.hysteresis_rate * i * per_A))
+        warm_K = cell.core_K_per_W * was_resistance[k] * i * (r0[k] * i + x1 + x2)
+        core_K[k] = flush(keep_core * was_core_K[k] + (1.0 - keep_core) * warm_K)
         flowed[k] = i
 
-        far = moved if moved > 0.0 else -moved
-        kb = physics.decay(dt_s / cell.slow_s + far / cell.slow_soc)
+        far = moved_soc if moved_soc > 0.0 else -moved_soc
+        kb = physics.decay(slow + far * per_slow_soc)
         fresh[k] = 1.0 - kb * kb
-        kr = physics.decay(dt_s / RESISTANCE_S + far / RESISTANCE_SOC)
-        a1, a3 = per_A * charge[k] * efficiency * flowing, -per_A * i
-        unsure = unheard * (unheard + 2.0 * math.sqrt(p00[k]))
-        as_per_soc = physics.SECONDS_PER_HOUR * capacity_Ah
-        s01 = p01[k] + a1 * p11[k] + a3 * p13[k]
-        s03 = p03[k] + a1 * p13[k] + a3 * p33[k]
-        s00 = p00[k] + a1 * (p01[k] + s01) + a3 * (p03[k] + s03) + white_As2 / (as_per_soc * as_per_soc) + unsure
+        kr = physics.decay(resisted + far * per_resistance_soc)
+        a1, a3 = per_A * was_charge[k] * efficiency * flowing, -per_A * i
+        white = sensors.current_sigma_A * per_A
+        s01 = q01[k] + a1 * q11[k] + a3 * q13[k]
+        s03 = q03[k] + a1 * q13[k] + a3 * q33[k]
+        s00 = q00[k] + a1 * (q01[k] + s01) + a3 * (q03[k] + s03) + white * white + unsure[k]
         s00 = s00 if s00 < START_SIGMA_MOST * START_SIGMA_MOST else START_SIGMA_MOST * START_SIGMA_MOST
-        p02[k] = kb * (p02[k] + a1 * p12[k] + a3 * p23[k])
-        p04[k] = kr * (p04[k] + a1 * p14[k] + a3 * p34[k])
         p00[k], p01[k], p03[k] = s00, keep_offset * s01, s03
-        p11[k] = keep_offset * keep_offset * p11[k] + offset_A2
-        p12[k] = keep_offset * kb * p12[k]
-        p13[k] = keep_offset * p13[k]
-        p14[k] = keep_offset * kr * p14[k]
-        p22[k] = kb * kb * p22[k]
-        p23[k] = kb * p23[k]
-        p24[k] = kb * kr * p24[k]
-        p33[k] = p33[k] + AGEING_PER_S * dt_s
-        p34[k] = kr * p34[k]
-        p44[k] = kr * kr * p44[k] + (1.0 - kr * kr) * cell.resistance_sigma * cell.resistance_sigma
-        offset[k] = keep_offset * offset[k]
-        bias[k] = kb * bias[k]
-        usual[k] += learn * (resistance[k] - usual[k])
-        resistance[k] = usual[k] + kr * (resistance[k] - usual[k])
+        p02[k] = kb * (q02[k] + a1 * q12[k] + a3 * q23[k])
+        p04[k] = kr * (q04[k] + a1 * q14[k] + a3 * q34[k])
+        p11[k] = keep_offset * keep_offset * q11[k] + offset_A2
+        p12[k] = keep_offset * kb * q12[k]
+        p13[k] = keep_offset * q13[k]
+        p14[k] = keep_offset * kr * q14[k]
+        p22[k] = kb * kb * q22[k]
+        p23[k] = kb * q23[k]
+        p24[k] = kb * kr * q24[k]
+        p33[k] = q33[k] + AGEING_PER_S * dt_s
+        p34[k] = kr * q34[k]
+        p44[k] = kr * kr * q44[k] + (1.0 - kr * kr) * cell.resistance_sigma * cell.resistance_sigma
+        offset[k] = keep_offset * was_offset[k]
+        bias[k] = kb * was_bias[k]
+        charge[k], surprise[k] = was_charge[k], was_surprise[k]
+        used = was_usual[k] + learn * (was_resistance[k] - was_usual[k])
+        usual[k], resistance[k] = used, used + kr * (was_resistance[k] - used)
 
         wide = WIDTH * math.sqrt(s00)
         wide = wide if wide > WIDTH_LEAST else WIDTH_LEAST
@@ -322,10 +386,9 @@ def correct(  # noqa: PLR0915 - one cell, one correction, in the order of the te
     cell_V: Array,
     cell: Cell,
     sensors: Sensors,
-    heard: tuple[float, float, float, float, float, float],
+    dt_s: float,
 ) -> None:
     """Correct every cell of a string by the surprise in its voltage; arithmetic only, so that it vectorises."""
-    dt_s = heard[2]
     ocv_V, r0, r1, r2 = table[OCV], table[R0], table[R1], table[R2]
     half_V, model_V = table[HYSTERESIS_V], table[MODEL_V]
     above, above_V, below, below_V = around[ABOVE_SOC], around[ABOVE_V], around[BELOW_SOC], around[BELOW_V]
