@@ -33,8 +33,8 @@ OPERATIONS = {"five exponentials": 95, "count": 107, "four look-ups": 157, "corr
 BYTES = 16
 """A voltage read and a SOC written; all else stays in the cache."""
 BOUND = """The estimator is bound by the number of instructions that a core issues, not by memory: half of them fetch
-and mix table values cell by cell, which no processor does well in vectors, and the rest are chains of dependent additions
-and multiplications, of which a peak of fused multiply-adds counts two in one. C meets the same bound.
+and mix table values cell by cell, which no processor does well in vectors, and the rest are chains of dependent
+additions and multiplications, of which a peak of fused multiply-adds counts two in one. C meets the same bound.
 """
 
 

@@ -145,7 +145,7 @@ def test_what_is_written_is_valid_for_the_package_and_says_what_it_is(tmp_path: 
     assert found.parameterisation.negative_electrode is None
     assert "no electrodes" in found.header.description
     table = json.loads((tmp_path / "a.json").read_text())[P]["User-defined"][bpx.OURS]
-    assert table["ocv"]["ocv_V"]["x"] == load_cell("nmc_60").ocv.soc
+    assert table["ocv"]["ocv_V"]["001 at 25 degC"]["x"] == load_cell("nmc_60").ocv.soc
     assert table["resistance"]["rc1_s"]["x"] == load_cell("nmc_60").resistance.degC
     first = next(iter(table["resistance"]["r0_ohm"]))
     assert first.startswith("001 at -")
