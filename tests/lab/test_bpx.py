@@ -154,8 +154,8 @@ def test_what_is_written_is_valid_for_the_package_and_says_what_it_is(tmp_path: 
 def test_electrodes_become_the_cell_that_was_measured(tmp_path: Path) -> None:
     cell = read(tmp_path, LGM50)
     assert cell.capacity_Ah == pytest.approx(5.0, rel=0.05)
-    assert cell.ocv.ocv_V[0] == pytest.approx(2.5, abs=0.01)
-    assert cell.ocv.ocv_V[-1] == pytest.approx(4.2, abs=0.01)
+    assert cell.ocv.ocv_V[0][0] == pytest.approx(2.5, abs=0.01)
+    assert cell.ocv.ocv_V[0][-1] == pytest.approx(4.2, abs=0.01)
     assert cell.mass_kg == pytest.approx(0.06776)
     assert cell.chemistry == "nmc"
     warm = cell.resistance.degC.index(25.0)
@@ -175,7 +175,7 @@ def test_ocv_and_entropy_are_the_difference_of_the_electrodes_worked_out_by_hand
     negative += -0.04478 * np.tanh(14.9159 * (x - 0.2769)) - 0.0205 * np.tanh(30.4444 * (x - 0.6103))
     positive = -0.8090 * y + 4.4875 - 0.0428 * np.tanh(18.5138 * (y - 0.5542))
     positive += -17.7326 * np.tanh(15.7890 * (y - 0.3117)) + 17.5842 * np.tanh(15.9308 * (y - 0.3120))
-    assert cell.ocv.ocv_V[at] == pytest.approx(positive - negative, abs=1e-5)
+    assert cell.ocv.ocv_V[0][at] == pytest.approx(positive - negative, abs=1e-5)
     assert cell.ocv.entropy_V_per_K is not None
     assert cell.ocv.entropy_V_per_K[at] == pytest.approx(-1e-4 + 3e-4 * (y - 0.5) / 0.5, rel=1e-5)
     solid = 383959.0 * 5.86e-6 / 3.0 * 85.2e-6 * 0.1027 * 33133.0 * 0.884265 * 96485.33 / 3600.0
@@ -185,7 +185,7 @@ def test_ocv_and_entropy_are_the_difference_of_the_electrodes_worked_out_by_hand
 
 def test_a_reference_away_from_25_degc_moves_ocv_by_the_entropy(tmp_path: Path) -> None:
     at_25, at_35 = (read(tmp_path, changed((f"{P}/Cell/Reference temperature [K]", k))) for k in (298.15, 308.15))
-    moved = np.subtract(at_35.ocv.ocv_V, at_25.ocv.ocv_V)
+    moved = np.subtract(at_35.ocv.ocv_V[0], at_25.ocv.ocv_V[0])
     np.testing.assert_allclose(moved, -10.0 * np.asarray(at_25.ocv.entropy_V_per_K), atol=3e-5)
 
 
@@ -193,7 +193,7 @@ def test_hysteresis_is_half_the_distance_of_the_branches(tmp_path: Path) -> None
     flat = {"x": [0.0, 1.0], "y": [0.4, 0.0]}
     apart = {"x": [0.0, 1.0], "y": [0.46, 0.06]}
     raw = changed((f"{N}/OCP (delithiation) [V]", apart), (f"{N}/OCP (lithiation) [V]", flat))
-    assert read(tmp_path, raw).ocv.hysteresis_V == pytest.approx([0.03] * len(bpx.OCV_SOC))
+    assert read(tmp_path, raw).ocv.hysteresis_V == [pytest.approx([0.03] * len(bpx.OCV_SOC))]
     assert read(tmp_path, LGM50).ocv.hysteresis_V is None
 
 

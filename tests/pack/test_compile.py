@@ -104,7 +104,7 @@ def test_without_a_table_the_model_error_is_that_of_the_cell() -> None:
     cell = compiled(model_sigma_V=0.012)
     np.testing.assert_array_equal(cell.nodes[:, :, MODEL_V], np.full((DEGC_NODES, SOC_NODES), 0.012))
     assert cell.fast_sigma_V == 0.006
-    assert (cell.fast_share, cell.slow_s, cell.slow_soc, cell.fast_s) == (0.1, 900.0, 0.05, 20.0)
+    assert (cell.fast_share, cell.slow_s, cell.slow_soc, cell.fast_s) == (0.1, 14_400.0, 0.5, 20.0)
 
 
 def test_the_model_error_is_linear_in_soc_and_between_its_rows_and_held_beyond() -> None:
