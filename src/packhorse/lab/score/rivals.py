@@ -123,8 +123,8 @@ def follow(
             slope[1], slope[2] = -1.0, -1.0
             half_V = physics.at_node(cell.nodes, x[0], degC, HYSTERESIS_V)
             surprise_V = cell_V[k] - physics.terminal_V(ocv_V, half_V * h, x[1], x[2], r0, i)
-            across = p @ slope
-            spread_V2 = slope @ across + VOLT_SIGMA_V * VOLT_SIGMA_V
+            across = (p * slope).sum(axis=1)  # Numba's matrix product would ask for SciPy
+            spread_V2 = (slope * across).sum() + VOLT_SIGMA_V * VOLT_SIGMA_V
             x += across * (surprise_V / spread_V2)
             p -= np.outer(across, across) / spread_V2
             x[0] = min(max(x[0], 0.0), 1.0)
