@@ -72,9 +72,7 @@ def by_numpy(case: Case) -> tuple[Belief, Array]:
             frame = numpy_core.frame_at(case.frames, k)
             degC = numpy_core.cell_degC(tables, frame)
             dt_s = frame.time_s - was_s
-            belief = numpy_belief.step(
-                case.pack, tables.cell, belief, frame, degC, case.bleed, case.contactor, dt_s
-            )
+            belief = numpy_belief.step(case.pack, tables.cell, belief, frame, degC, case.bleed, case.contactor, dt_s)
             soc[k], was_s = belief.soc, frame.time_s
     return belief, soc
 

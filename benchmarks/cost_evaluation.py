@@ -57,9 +57,7 @@ def curve(cell: Cell, column: int) -> Array:
 
 def ours(cell: Cell, log: CellLog) -> Callable[[], float]:
     """One evaluation of `identify.cost`."""
-    known = Known(
-        np.array([DEGC]), np.array([cell.capacity_Ah]), curve(cell, 0)[None], curve(cell, HYSTERESIS_V)
-    )
+    known = Known(np.array([DEGC]), np.array([cell.capacity_Ah]), curve(cell, 0)[None], curve(cell, HYSTERESIS_V))
     pieces = [piece_of(known, log, "drive", cell.max_V)]
     shape = Shape(12.0, 250.0, 4000.0, cell.hysteresis_rate)
     return lambda: cost(known, shape, pieces)

@@ -96,11 +96,17 @@ def ratios(rate: dict[str, float], cells: int) -> dict[str, Any]:
     """Rates in cell-steps per second as ratios beside their bars."""
     what = f"estimator, {cells} cells in replay: its rate over that of "
     why = {"C": "there is no gcc", "filterpy": f"filterpy is not installed: {filterpy_cells.INSTALL}"}
-    how = {"NumPy": "vectorised across cells", "C": f"gcc {' '.join(compiled_c.FLAGS)}", "filterpy": "a filter per cell"}
+    how = {
+        "NumPy": "vectorised across cells",
+        "C": f"gcc {' '.join(compiled_c.FLAGS)}",
+        "filterpy": "a filter per cell",
+    }
     found = {}
     for name, bar in (("NumPy", 40.0), ("C", 0.75), ("filterpy", 5000.0)):
         measured = rate["core"] / rate[name] if name in rate else None
-        note = f"{rate['core'] / 1e6:.1f} against {rate[name] / 1e6:.4g} million cell-steps/s" if measured else why[name]
+        note = (
+            f"{rate['core'] / 1e6:.1f} against {rate[name] / 1e6:.4g} million cell-steps/s" if measured else why[name]
+        )
         note = f"{note}; {how[name]}; results within {CLOSE:g}" if measured else note
         found[f"over_{name.lower()}"] = figure(f"{what}{name}", measured, "", bar, note, at_least=True)
     return found
