@@ -28,16 +28,18 @@ from packhorse.pack.words import Frames
 
 CLOSE = 1e-9
 LIVE_BAR = 0.5
-OPERATIONS = {"five exponentials": 95, "count": 107, "four look-ups": 157, "correct": 122}
+OPERATIONS = {"five exponentials": 95, "count": 107, "four look-ups": 155, "correct": 122}
 """Additions, multiplications, divisions and roots of one cell and step, counted by hand in `estimation.belief`."""
 BYTES = 16
 """A voltage read and a SOC written; all else stays in the cache."""
-BOUND = """The estimator is bound by the number of instructions that a core issues, not by memory: half of them fetch and mix table
-values cell by cell, which no processor does well in vectors, and the rest are chains of dependent additions and
-multiplications, of which a peak of fused multiply-adds counts two in one. C meets the same bound.
+BOUND = """The estimator is bound by how many instructions a core finishes, not by memory: a third of the time
+goes into fetching and mixing table values cell by cell, which vectors do not help, and the rest is spread evenly over
+dependent additions and multiplications, few of which fuse. Cells that fit the first cache are not faster, and C, which
+may fuse them, meets the same bound.
 
 PyBOP's evaluation simulates one candidate of five numbers; ours solves for all parameters at all SOC nodes by least
-squares, and leaves four numbers to search. A kernel for a GPU was not measured: no machine here has one.
+squares, and leaves four numbers to search. filterpy's time hardly grows with the number of states, the core's does: it
+spends it on arithmetic. A kernel for a GPU was not measured: no machine here has one.
 """
 
 

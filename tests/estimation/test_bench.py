@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 import compiled_c
 import estimation as bench
-import filterpy_cells
 import figures
-import pytest
+import filterpy_cells
 
 SMALL = bench.Size(strings=1, series=6, times=40, numpy_times=30, filterpy_times=5, drive_s=200, live=False)
 

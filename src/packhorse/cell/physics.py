@@ -25,8 +25,9 @@ _TAU1, _TAU2, _SHARE = np.uint64(0), np.uint64(1), np.uint64(2)
 def decay(x: float) -> float:
     """exp(-x) for x >= 0 from plain arithmetic, so that a loop over cells stays vectorised.
 
-    Taylor to the sixth order on x/32, summed in pairs that do not wait for each other, squared five times. Relative error below 1e-9 for x <= 1, below 1e-5 for
-    x <= 10 and below 2 % up to 32, where the result is 1e-14; constant beyond.
+    Taylor to the sixth order on x/32, summed in pairs that do not wait for each other, squared five times. Relative
+    error below 1e-9 for x <= 1, below 1e-5 for x <= 10 and below 2 % up to 32, where the result is 1e-14; constant
+    beyond.
     """
     y = (x if x < 32.0 else 32.0) * (1.0 / 32.0)
     y2 = y * y
