@@ -29,14 +29,14 @@ OPERATIONS = {"five exponentials": 95, "count": 107, "four look-ups": 155, "corr
 """Additions, multiplications, divisions and roots of one cell and step, counted by hand in `estimation.belief`."""
 BYTES = 16
 """A voltage read and a SOC written; all else stays in the cache."""
-BOUND = """The estimator is bound by how many instructions a core finishes, not by memory: a third of the time goes into
-fetching and mixing table values cell by cell, which vectors do not help, and the rest is spread evenly over dependent
-additions and multiplications. Cells that fit the first cache are not faster, and C meets the same bound, with fused
-multiply-adds or without.
+BOUND = """\
+BOUND = """What bounds the estimator is found by elimination, as this machine hides its counters: neither memory nor the peak is
+near, cells that fit the first cache are not faster, and C takes the same time, with fused multiply-adds or without. It
+is the number of instructions: a third of the time goes into fetching and mixing table values cell by cell, which
+vectors do not help, and the profile of the C version has no costly spot in the rest.
 
 PyBOP's evaluation simulates one candidate of five numbers; ours solves for all parameters at all SOC nodes by least
-squares, and leaves four numbers to search. filterpy's time hardly grows with the number of states, the core's does: it
-spends it on arithmetic. A kernel for a GPU was not measured: no machine here has one.
+squares, and leaves four numbers to search. A kernel for a GPU was not measured: no machine here has one.
 """
 
 
