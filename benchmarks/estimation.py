@@ -30,7 +30,7 @@ OPERATIONS = {"five exponentials": 95, "count": 107, "four look-ups": 155, "corr
 BYTES = 16
 """A voltage read and a SOC written; all else stays in the cache."""
 BOUND = """\
-BOUND = """What bounds the estimator is found by elimination, as this machine hides its counters: neither memory nor the peak is
+What bounds the estimator is found by elimination, as this machine hides its counters: neither memory nor the peak is
 near, cells that fit the first cache are not faster, and C takes the same time, with fused multiply-adds or without. It
 is the number of instructions: a third of the time goes into fetching and mixing table values cell by cell, which
 vectors do not help, and the profile of the C version has no costly spot in the rest.
