@@ -1,4 +1,4 @@
-"""The estimator alone over recorded frames, every SOC kept: compiled, in NumPy, in C, by filterpy."""
+"""The estimator alone over recorded frames, SOC of every cell and sample kept: compiled, in NumPy and in C."""
 
 from __future__ import annotations
 

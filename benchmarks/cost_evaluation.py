@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
@@ -26,12 +27,22 @@ from packhorse.pack.words import Array, Cell
 
 DEGC, START_SOC, SECONDS = 25.0, 0.9, 3600
 NOISE_V = 0.001
-INSTALL = "pip install pybop"
+INSTALL = "pip install -e '.[judge]'"
 
 
 def installed() -> bool:
     """Whether PyBOP can be imported."""
     return importlib.util.find_spec("pybop") is not None
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Linear algebra on one thread, where threadpoolctl is installed, as it is beside PyBOP."""
+    if importlib.util.find_spec("threadpoolctl") is None:
+        return nullcontext()
+    import threadpoolctl  # noqa: PLC0415 - not installed everywhere
+
+    limits: AbstractContextManager[object] = threadpoolctl.threadpool_limits(1)
+    return limits
 
 
 def drive(cell: Cell, seconds: int) -> CellLog:

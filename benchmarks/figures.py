@@ -1,4 +1,4 @@
-"""What every benchmark shares: candidates in turn, a figure beside its bar, a table, a section of a document."""
+"""What benchmarks share: candidates in turn, a figure beside its bar, a table, a section of docs/performance.md."""
 
 from __future__ import annotations
 

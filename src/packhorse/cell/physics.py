@@ -13,6 +13,7 @@ from packhorse.pack.words import DEGC_FIRST, DEGC_NODES, DEGC_STEP, SOC_NODES, A
 
 SECONDS_PER_HOUR = 3600.0
 KELVIN = 273.15
+Place = np.uint64
 ONE = np.uint64(1)
 SOC_SCALE = float(SOC_NODES - 1)
 SOC_LAST, DEGC_LAST = SOC_SCALE - 1e-9, DEGC_NODES - 1 - 1e-9
@@ -41,18 +42,30 @@ def decay(x: float) -> float:
 
 
 @compiled
-def parameters(nodes: Array, soc: float, degC: float) -> tuple[float, float, float, float, float]:
-    """OCV [V], dOCV/dSOC [V], R0, R1, R2 [ohm], bilinear in SOC and temperature; held at the edges of the tables."""
+def at_soc(soc: float) -> tuple[Place, float]:
+    """The node of every table over SOC at or below, and the weight of the next; held at the ends."""
     a = soc * SOC_SCALE
     a = a if a > 0.0 else 0.0
     a = a if a < SOC_LAST else SOC_LAST
     i = np.uint64(a)
-    f = a - i
+    return i, a - i
+
+
+@compiled
+def at_degC(degC: float) -> tuple[Place, float]:
+    """The node of every table over temperature at or below, and the weight of the next; held at the ends."""
     b = (degC - DEGC_FIRST) * (1.0 / DEGC_STEP)
     b = b if b > 0.0 else 0.0
     b = b if b < DEGC_LAST else DEGC_LAST
     j = np.uint64(b)
-    g = b - j
+    return j, b - j
+
+
+@compiled
+def parameters(nodes: Array, soc: float, degC: float) -> tuple[float, float, float, float, float]:
+    """OCV [V], dOCV/dSOC [V], R0, R1, R2 [ohm], bilinear in SOC and temperature; held at the edges of the tables."""
+    i, f = at_soc(soc)
+    j, g = at_degC(degC)
     w00, w01, w10, w11 = (1.0 - f) * (1.0 - g), f * (1.0 - g), (1.0 - f) * g, f * g
     k, m = i + ONE, j + ONE
     low, high = nodes[j, i, _OCV], nodes[j, k, _OCV]
@@ -68,11 +81,7 @@ def parameters(nodes: Array, soc: float, degC: float) -> tuple[float, float, flo
 @compiled
 def over_soc(values: Array, soc: float) -> float:
     """A table over SOC, (SOC_NODES,), linear between nodes, held at the ends."""
-    a = soc * SOC_SCALE
-    a = a if a > 0.0 else 0.0
-    a = a if a < SOC_LAST else SOC_LAST
-    i = np.uint64(a)
-    f = a - i
+    i, f = at_soc(soc)
     value: float = (1.0 - f) * values[i] + f * values[i + ONE]
     return value
 
@@ -80,16 +89,8 @@ def over_soc(values: Array, soc: float) -> float:
 @compiled
 def at_node(nodes: Array, soc: float, degC: float, column: int) -> float:
     """One column of `Cell.nodes`, bilinear in SOC and temperature, held at the edges."""
-    a = soc * SOC_SCALE
-    a = a if a > 0.0 else 0.0
-    a = a if a < SOC_LAST else SOC_LAST
-    i = np.uint64(a)
-    f = a - i
-    b = (degC - DEGC_FIRST) * (1.0 / DEGC_STEP)
-    b = b if b > 0.0 else 0.0
-    b = b if b < DEGC_LAST else DEGC_LAST
-    j = np.uint64(b)
-    g = b - j
+    i, f = at_soc(soc)
+    j, g = at_degC(degC)
     k, m = i + ONE, j + ONE
     w00, w01, w10, w11 = (1.0 - f) * (1.0 - g), f * (1.0 - g), (1.0 - f) * g, f * g
     value: float = (
@@ -101,11 +102,7 @@ def at_node(nodes: Array, soc: float, degC: float, column: int) -> float:
 @compiled
 def over_degC(degC_nodes: Array, degC: float, column: int) -> float:
     """One column of a table over temperature, linear between nodes, held at the ends."""
-    b = (degC - DEGC_FIRST) * (1.0 / DEGC_STEP)
-    b = b if b > 0.0 else 0.0
-    b = b if b < DEGC_LAST else DEGC_LAST
-    j = np.uint64(b)
-    g = b - j
+    j, g = at_degC(degC)
     value: float = (1.0 - g) * degC_nodes[j, column] + g * degC_nodes[j + ONE, column]
     return value
 
@@ -113,11 +110,7 @@ def over_degC(degC_nodes: Array, degC: float, column: int) -> float:
 @compiled
 def three_over_degC(degC_nodes: Array, degC: float) -> tuple[float, float, float]:
     """Time constants 1 and 2 [s] and the share of the nominal capacity at a temperature; held at the ends."""
-    b = (degC - DEGC_FIRST) * (1.0 / DEGC_STEP)
-    b = b if b > 0.0 else 0.0
-    b = b if b < DEGC_LAST else DEGC_LAST
-    j = np.uint64(b)
-    g = b - j
+    j, g = at_degC(degC)
     k = j + ONE
     tau1_s = (1.0 - g) * degC_nodes[j, _TAU1] + g * degC_nodes[k, _TAU1]
     tau2_s = (1.0 - g) * degC_nodes[j, _TAU2] + g * degC_nodes[k, _TAU2]

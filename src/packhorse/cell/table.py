@@ -1,4 +1,8 @@
-"""Parameters of all cells of a string at once, so that the arithmetic that follows them vectorises."""
+"""Parameters of all cells of a string at once, so that the arithmetic that follows them vectorises.
+
+Places and weights come first, in loops that vectorise; then each cell reads its neighbours side by side, from a flat
+table and at unsigned places, which takes a third of the time of letting the compiler gather them one by one.
+"""
 
 from __future__ import annotations
 
@@ -8,99 +12,83 @@ from packhorse.cell.physics import DEGC_LAST, ONE, SOC_LAST, SOC_SCALE
 from packhorse.compiled import kernel
 from packhorse.pack.words import DEGC_FIRST, DEGC_STEP, NODE_COLUMNS, SOC_NODES, Array
 
-OCV, R0, R1, R2, HYSTERESIS_V, MODEL_V, SLOPE, TAU1, TAU2, CAPACITY, ROWS = range(11)
-"""Rows of a table: V, ohm, ohm, ohm, V, V, V, s, s, share of the nominal capacity. The first six as in `Cell.nodes`."""
+OCV, R0, R1, R2, HYSTERESIS_V, MODEL_V, TAU1, TAU2, CAPACITY, ROWS = range(10)
+"""Rows of a table: V, ohm, ohm, ohm, V, V, s, s, share of the nominal capacity. The first six as in `Cell.nodes`."""
 WIDTH, STRIDE = np.uint64(NODE_COLUMNS), np.uint64(NODE_COLUMNS * SOC_NODES)
+PLACES = 7
+AT, ROW, WARMER, W00, W01, W10, W11 = range(PLACES)
+"""Rows of a table of places: of the first of four neighbours in the flat `nodes`, of the colder row of `degC_nodes`,
+the share of the warmer one, and the weights of the four neighbours."""
 
 
 @kernel
-def look_up(nodes: Array, degC_nodes: Array, soc: Array, degC: Array, table: Array) -> None:
-    """Parameters of every cell of a string at its SOC and temperature into the rows of `table`, (ROWS, series).
+def place_degC(degC: Array, place: Array) -> None:
+    """Where the temperature of every cell lies in the tables; it serves all look-ups of a step."""
+    for k in range(degC.shape[0]):
+        b = (degC[k] - DEGC_FIRST) * (1.0 / DEGC_STEP)
+        b = b if b > 0.0 else 0.0
+        b = b if b < DEGC_LAST else DEGC_LAST
+        colder = np.floor(b)
+        place[ROW, k] = colder
+        place[WARMER, k] = b - colder
 
-    The same as `physics.parameters` and `physics.three_over_degC` for each cell, to the bit. Places and weights come
-    first, in a loop that vectorises; then each cell reads its neighbours side by side, from a flat table and at
-    unsigned places, which takes a third of the time of letting the compiler gather them one by one.
-    """
-    place = np.empty((4, soc.shape[0]))
-    flat = nodes.reshape(-1)
+
+@kernel
+def place_soc(soc: Array, place: Array) -> None:
+    """Where every cell lies in `nodes`, after `place_degC`; arithmetic only, so that it vectorises."""
     for k in range(soc.shape[0]):
         a = soc[k] * SOC_SCALE
         a = a if a > 0.0 else 0.0
         a = a if a < SOC_LAST else SOC_LAST
         below = np.floor(a)
-        place[0, k] = below
-        place[1, k] = a - below
-        b = (degC[k] - DEGC_FIRST) * (1.0 / DEGC_STEP)
-        b = b if b > 0.0 else 0.0
-        b = b if b < DEGC_LAST else DEGC_LAST
-        colder = np.floor(b)
-        place[2, k] = colder
-        place[3, k] = b - colder
-    for k in range(soc.shape[0]):
-        f, g, j = place[1, k], place[3, k], np.uint64(np.int64(place[2, k]))
-        p = j * STRIDE + np.uint64(np.int64(place[0, k])) * WIDTH
+        f, g = a - below, place[WARMER, k]
+        place[AT, k] = place[ROW, k] * (NODE_COLUMNS * SOC_NODES) + below * NODE_COLUMNS
+        place[W00, k] = (1.0 - f) * (1.0 - g)
+        place[W01, k] = f * (1.0 - g)
+        place[W10, k] = (1.0 - f) * g
+        place[W11, k] = f * g
+
+
+@kernel
+def mix_nodes(nodes: Array, place: Array, table: Array) -> None:
+    """The columns of `nodes` at the places found, with the bits of `physics.at_node`."""
+    flat = nodes.reshape(-1)
+    for k in range(place.shape[1]):
+        p = np.uint64(np.int64(place[AT, k]))
         q, s = p + WIDTH, p + STRIDE
         t = s + WIDTH
-        w00, w01, w10, w11 = (1.0 - f) * (1.0 - g), f * (1.0 - g), (1.0 - f) * g, f * g
+        w00, w01, w10, w11 = place[W00, k], place[W01, k], place[W10, k], place[W11, k]
         for c in range(NODE_COLUMNS):
             u = np.uint64(c)
             table[c, k] = w00 * flat[p + u] + w01 * flat[q + u] + w10 * flat[s + u] + w11 * flat[t + u]
-        table[SLOPE, k] = SOC_SCALE * ((1.0 - g) * (flat[q] - flat[p]) + g * (flat[t] - flat[s]))
+
+
+@kernel
+def mix_ocv(nodes: Array, place: Array, ocv_V: Array) -> None:
+    """Only the OCV [V] of every cell at the places found, with the bits of `physics.at_node`."""
+    flat = nodes.reshape(-1)
+    for k in range(place.shape[1]):
+        p = np.uint64(np.int64(place[AT, k]))
+        q, s = p + WIDTH, p + STRIDE
+        t = s + WIDTH
+        low = place[W00, k] * flat[p] + place[W01, k] * flat[q]
+        ocv_V[k] = low + place[W10, k] * flat[s] + place[W11, k] * flat[t]
+
+
+@kernel
+def mix_degC(degC_nodes: Array, place: Array, table: Array) -> None:
+    """Time constants and the share of capacity at the temperatures found, as `physics.three_over_degC` to the bit."""
+    for k in range(place.shape[1]):
+        g, j = place[WARMER, k], np.uint64(np.int64(place[ROW, k]))
         for c in range(3):
             table[TAU1 + c, k] = (1.0 - g) * degC_nodes[j, c] + g * degC_nodes[j + ONE, c]
 
 
 @kernel
-def look_up_nodes(nodes: Array, soc: Array, degC: Array, table: Array) -> None:
-    """Only the columns of `nodes`, with the bits of `look_up`: at another SOC, what depends on degC alone stays."""
-    place = np.empty((4, soc.shape[0]))
-    flat = nodes.reshape(-1)
-    for k in range(soc.shape[0]):
-        a = soc[k] * SOC_SCALE
-        a = a if a > 0.0 else 0.0
-        a = a if a < SOC_LAST else SOC_LAST
-        below = np.floor(a)
-        place[0, k] = below
-        place[1, k] = a - below
-        b = (degC[k] - DEGC_FIRST) * (1.0 / DEGC_STEP)
-        b = b if b > 0.0 else 0.0
-        b = b if b < DEGC_LAST else DEGC_LAST
-        colder = np.floor(b)
-        place[2, k] = colder
-        place[3, k] = b - colder
-    for k in range(soc.shape[0]):
-        f, g, j = place[1, k], place[3, k], np.uint64(np.int64(place[2, k]))
-        p = j * STRIDE + np.uint64(np.int64(place[0, k])) * WIDTH
-        q, s = p + WIDTH, p + STRIDE
-        t = s + WIDTH
-        w00, w01, w10, w11 = (1.0 - f) * (1.0 - g), f * (1.0 - g), (1.0 - f) * g, f * g
-        for c in range(NODE_COLUMNS):
-            u = np.uint64(c)
-            table[c, k] = w00 * flat[p + u] + w01 * flat[q + u] + w10 * flat[s + u] + w11 * flat[t + u]
-
-
-@kernel
-def look_up_ocv(nodes: Array, soc: Array, degC: Array, ocv_V: Array) -> None:
-    """Only the OCV [V] of every cell, with the bits of `look_up`."""
-    flat = nodes.reshape(-1)
-    place = np.empty((4, soc.shape[0]))
-    for k in range(soc.shape[0]):
-        a = soc[k] * SOC_SCALE
-        a = a if a > 0.0 else 0.0
-        a = a if a < SOC_LAST else SOC_LAST
-        below = np.floor(a)
-        place[0, k] = below
-        place[1, k] = a - below
-        b = (degC[k] - DEGC_FIRST) * (1.0 / DEGC_STEP)
-        b = b if b > 0.0 else 0.0
-        b = b if b < DEGC_LAST else DEGC_LAST
-        colder = np.floor(b)
-        place[2, k] = colder
-        place[3, k] = b - colder
-    for k in range(soc.shape[0]):
-        f, g = place[1, k], place[3, k]
-        p = np.uint64(np.int64(place[2, k])) * STRIDE + np.uint64(np.int64(place[0, k])) * WIDTH
-        q, s = p + WIDTH, p + STRIDE
-        t = s + WIDTH
-        w00, w01, w10, w11 = (1.0 - f) * (1.0 - g), f * (1.0 - g), (1.0 - f) * g, f * g
-        ocv_V[k] = w00 * flat[p] + w01 * flat[q] + w10 * flat[s] + w11 * flat[t]
+def look_up(nodes: Array, degC_nodes: Array, soc: Array, degC: Array, table: Array) -> None:
+    """Parameters of every cell of a string at its SOC and temperature into the rows of `table`, (ROWS, series)."""
+    place = np.empty((PLACES, soc.shape[0]))
+    place_degC(degC, place)
+    place_soc(soc, place)
+    mix_nodes(nodes, place, table)
+    mix_degC(degC_nodes, place, table)

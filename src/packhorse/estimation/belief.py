@@ -35,15 +35,18 @@ from packhorse.cell.table import (
     HYSTERESIS_V,
     MODEL_V,
     OCV,
+    PLACES,
     R0,
     R1,
     R2,
     ROWS,
     TAU1,
     TAU2,
-    look_up,
-    look_up_nodes,
-    look_up_ocv,
+    mix_degC,
+    mix_nodes,
+    mix_ocv,
+    place_degC,
+    place_soc,
 )
 from packhorse.compiled import kernel, part
 from packhorse.estimation.temperature import cell_degC
@@ -112,7 +115,8 @@ def step(pack: Pack, was: Belief, frame: Frame, bleed: Array, contactor: Array, 
     rests = open_circuits(pack, frame)
     was = same(was) if rests.max() > 0.0 else was
     now = room(was)
-    table, around = np.empty((ROWS, series)), np.empty((WORK_ROWS, series))
+    nodes, degC_nodes = pack.cell.nodes, pack.cell.degC_nodes
+    place, table, around = np.empty((PLACES, series)), np.empty((ROWS, series)), np.empty((WORK_ROWS, series))
     for s in range(strings):
         degC = cell_degC(frame.probe_degC[s], pack.probe_of_cell, frame.ambient_degC)
         current_A, heard_s, unheard = count_on(pack, frame.string_A[s], contactor[s, 1], dt_s)
@@ -123,12 +127,18 @@ def step(pack: Pack, was: Belief, frame: Frame, bleed: Array, contactor: Array, 
             current_A, heard_s, unheard, flowing = 0.0, 0.0, 0.0, 0.0
         heard = (current_A, heard_s, dt_s, flowing, pack.balancing.bleed_ohm)
         doubt(was.covariance[s, 0], unheard, around[UNSURE])
-        look_up(pack.cell.nodes, pack.cell.degC_nodes, was.soc[s], degC, table)
+        place_degC(degC, place)
+        place_soc(was.soc[s], place)
+        mix_nodes(nodes, place, table)
+        mix_degC(degC_nodes, place, table)
         moved = (before, was.covariance[s], after, now.covariance[s])
         count(table, around, moved, bleed[s], pack.cell, pack.sensors, heard)
-        look_up_nodes(pack.cell.nodes, now.soc[s], degC, table)
-        look_up_ocv(pack.cell.nodes, around[ABOVE_SOC], degC, around[ABOVE_V])
-        look_up_ocv(pack.cell.nodes, around[BELOW_SOC], degC, around[BELOW_V])
+        place_soc(around[ABOVE_SOC], place)
+        mix_ocv(nodes, place, around[ABOVE_V])
+        place_soc(around[BELOW_SOC], place)
+        mix_ocv(nodes, place, around[BELOW_V])
+        place_soc(now.soc[s], place)
+        mix_nodes(nodes, place, table)
         correct(table, around, after, now.covariance[s], frame.cell_V[s], pack.cell, pack.sensors, dt_s)
     return now
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 import math
 
 from packhorse.cell import physics
-from packhorse.cell.physics import DEGC_LAST, SOC_SCALE
+from packhorse.cell.physics import SOC_SCALE
 from packhorse.cell.table import HYSTERESIS_V
 from packhorse.compiled import compiled
 from packhorse.pack.known import known
-from packhorse.pack.words import DEGC_FIRST, DEGC_STEP, Cell
+from packhorse.pack.words import Cell
 
 ASSUMED_RATE_C = 1.0 / 3.0
 """Assumed steady discharge [1/h of the nominal capacity]: a truck on the road empties its battery in some hours."""
@@ -51,7 +51,7 @@ def drawn(
     high_V = loaded_V(cell, high, degC, resistance_factor, current_A)
     last = high - most_Ah / capacity_Ah
     last = last if last > 0.0 else 0.0
-    row, warmer = place(degC)
+    row, warmer = physics.at_degC(degC)
     node = math.ceil(high * SOC_SCALE - 1e-9) - 1
     charge_Ah, energy_Wh = 0.0, 0.0
     while node >= 0 and high > last and high_V > floor_V:
@@ -71,19 +71,9 @@ def drawn(
 
 
 @compiled
-def place(degC: float) -> tuple[int, float]:
-    """Row of the tables at or below a temperature, and the weight of the next; held at the ends."""
-    b = (degC - DEGC_FIRST) / DEGC_STEP
-    b = b if b > 0.0 else 0.0
-    b = b if b < DEGC_LAST else DEGC_LAST
-    row = int(b)
-    return row, b - row
-
-
-@compiled
-def node_V(cell: Cell, node: int, row: int, warmer: float, driven_A: float) -> float:
+def node_V(cell: Cell, node: int, row: physics.Place, warmer: float, driven_A: float) -> float:
     """`loaded_V` at a node of the tables; `driven_A` is current times resistance factor."""
-    cold, warm = cell.nodes[row, node], cell.nodes[row + 1, node]
+    cold, warm = cell.nodes[row, node], cell.nodes[row + physics.ONE, node]
     cold_V = cold[0] - driven_A * (cold[1] + cold[2] + cold[3]) - cold[4]
     warm_V = warm[0] - driven_A * (warm[1] + warm[2] + warm[3]) - warm[4]
     settled_V: float = (1.0 - warmer) * cold_V + warmer * warm_V

@@ -29,14 +29,28 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from packhorse.cell import physics
-from packhorse.cell.physics import DEGC_LAST, ONE, SOC_LAST, SOC_SCALE
-from packhorse.cell.table import CAPACITY, HYSTERESIS_V, R0, R1, R2, STRIDE, TAU1, TAU2, WIDTH
+from packhorse.cell.physics import ONE
+from packhorse.cell.table import (
+    CAPACITY,
+    HYSTERESIS_V,
+    OCV,
+    PLACES,
+    R0,
+    R1,
+    R2,
+    ROW,
+    TAU1,
+    TAU2,
+    WARMER,
+    mix_nodes,
+    place_degC,
+    place_soc,
+)
 from packhorse.compiled import kernel, part
 from packhorse.pack.known import known
-from packhorse.pack.words import DEGC_FIRST, DEGC_STEP, Array, Cell
+from packhorse.pack.words import NODE_COLUMNS, Array, Cell
 
 HORIZONS_S = (2.0, 10.0, 30.0, 600.0)
 PEAK_SHARE = (1.0, 1.0, math.log(600.0 / 30.0) / math.log(600.0 / 10.0), 0.0)
@@ -51,20 +65,14 @@ ABSURD_V = 1000.0
 STEPS = 10
 """Trials of a current in the search for the largest."""
 
-SOC, DOUBT, RC1_V, RC2_V, TURNED, RESISTANCE, SOC_PER_AS, DEGC, WARMER = range(9)
-"""Rows of what is made ready of each cell: SOC, its doubt, V, V, hysteresis state, factor, 1/As, degC, and the weight
-of the warmer row of the table."""
-BEFORE1, KEEP1, LATE1, BEFORE2, KEEP2, LATE2, READY_ROWS = range(9, 16)
+SOC, DOUBT, RC1_V, RC2_V, TURNED, RESISTANCE, SOC_PER_AS, DEGC = range(8)
+"""Rows of what is made ready of each cell: SOC, its doubt, V, V, hysteresis state, factor, 1/As, degC."""
+BEFORE1, KEEP1, LATE1, BEFORE2, KEEP2, LATE2, READY_ROWS = range(8, 15)
 """Further rows: of each RC pair what is left of its voltage after the horizon before and after this one, and the
 weight of the resistance of the start."""
-OCV_END, R0_END, R1_END, R2_END, HYSTERESIS_END, PASSED, SOC_END, NODE, NODE_SHARE = range(9)
-"""Rows at the end of a horizon: V, ohm, ohm, ohm, V, SOC that has flowed, SOC left, the node below it, and the weight
-of the next."""
-ROOM_V, LOWEST_V, END_ROWS = range(9, 12)
-"""Further rows: what is left to the limit, and the lowest voltage on the way."""
-TWO, THREE, FOUR = np.uint64(2), np.uint64(3), np.uint64(4)
-
-Places = NDArray[np.uint64]
+PASSED, SOC_END, ROOM_V, LOWEST_V, END_ROWS = range(NODE_COLUMNS, NODE_COLUMNS + 5)
+"""Rows at the end of a horizon, after those of `cell.table` that `mix_nodes` fills: SOC that has flowed, SOC left, what
+is left to the limit, and the lowest voltage on the way."""
 
 
 class Cells(NamedTuple):
@@ -112,11 +120,12 @@ def string_power(
     """
     series = cells.soc.shape[0]
     ready, end = np.empty((READY_ROWS, series)), np.empty((END_ROWS, series))
-    row = np.empty(series, np.uint64)
-    nodes = cell.nodes.reshape(-1)
-    make_ready(cell, table, cells, window.z, ready, row)
-    rating_A, charge_As = narrowest(cell, cells, window, ready, row)
-    rest_V = resting_V(nodes, cells, ready, row, end)
+    place = np.empty((PLACES, series))
+    place_degC(cells.degC, place)
+    nodes = cell.nodes
+    make_ready(cell, table, cells, window.z, ready)
+    rating_A, charge_As = narrowest(cell, cells, window, ready, place)
+    rest_V = resting_V(nodes, cells, ready, place, end)
     allowed_A = np.full(2, math.inf)
     for n in range(len(HORIZONS_S)):
         horizon_s = HORIZONS_S[n]
@@ -127,7 +136,7 @@ def string_power(
             ask = Ask(sign, limit_V, horizon_s, cell.hysteresis_rate)
             rated_A = rating_A[direction] + PEAK_SHARE[n] * (rating_A[2 + direction] - rating_A[direction])
             highest_A = least(least(allowed_A[direction], rated_A), charge_As[direction] / horizon_s)
-            allowed_A[direction] = largest(cell, table, nodes, ready, row, end, ask, highest_A)
+            allowed_A[direction] = largest(cell, table, nodes, ready, place, end, ask, highest_A)
             volts = lowest_V(end) if direction == DISCHARGE else rest_V
             current_A[direction, n] = allowed_A[direction]
             power_W[direction, n] = allowed_A[direction] * volts if allowed_A[direction] > 0.0 and volts > 0.0 else 0.0
@@ -142,9 +151,9 @@ def least(x: float, y: float) -> float:
 
 
 @kernel
-def make_ready(cell: Cell, table: Array, cells: Cells, z: float, ready: Array, row: Places) -> None:
+def make_ready(cell: Cell, table: Array, cells: Cells, z: float, ready: Array) -> None:
     """What of each cell is the same for all horizons and currents."""
-    for k in range(row.shape[0]):
+    for k in range(ready.shape[1]):
         ready[SOC, k] = cells.soc[k]
         ready[DOUBT, k] = z * cells.soc_sigma[k]
         ready[RC1_V, k] = cells.rc1_V[k]
@@ -155,12 +164,6 @@ def make_ready(cell: Cell, table: Array, cells: Cells, z: float, ready: Array, r
         ready[SOC_PER_AS, k] = 1.0 / (physics.SECONDS_PER_HOUR * capacity_Ah)
         ready[DEGC, k] = cells.degC[k]
         ready[KEEP1, k], ready[KEEP2, k] = 1.0, 1.0
-        b = (cells.degC[k] - DEGC_FIRST) * (1.0 / DEGC_STEP)
-        b = b if b > 0.0 else 0.0
-        b = b if b < DEGC_LAST else DEGC_LAST
-        below = np.floor(b)
-        row[k] = STRIDE * np.uint64(np.int64(below))
-        ready[WARMER, k] = b - below
 
 
 @kernel
@@ -179,12 +182,12 @@ def watch_pairs(table: Array, horizon_s: float, ready: Array) -> None:
 
 
 @part
-def narrowest(cell: Cell, cells: Cells, window: Window, ready: Array, row: Places) -> tuple[Array, Array]:
+def narrowest(cell: Cell, cells: Cells, window: Window, ready: Array, place: Array) -> tuple[Array, Array]:
     """The smallest ratings of all cells [A], steady and ten seconds, and the least charge [As] to give and to take."""
     ratings = cell.degC_nodes
     rating_A, charge_As = np.full(4, math.inf), np.full(2, math.inf)
     for k in range(cells.soc.shape[0]):
-        j, g = row[k] // STRIDE, ready[WARMER, k]
+        j, g = np.uint64(np.int64(place[ROW, k])), place[WARMER, k]
         believable = known(cells.degC[k]) and known(cells.soc[k]) and known(cells.hysteresis[k])
         believable = believable and cells.soc_sigma[k] >= 0.0 and cells.resistance_sigma[k] >= 0.0
         believable = believable and ready[RESISTANCE, k] > 0.0 and ready[SOC_PER_AS, k] > 0.0
@@ -200,46 +203,17 @@ def narrowest(cell: Cell, cells: Cells, window: Window, ready: Array, row: Place
     return rating_A, charge_As
 
 
-@kernel
-def look_up_end(nodes: Array, ready: Array, row: Places, end: Array) -> None:
-    """OCV, R0, R1, R2 and hysteresis of every cell at the SOC in `end`, with the bits of `physics.parameters`.
-
-    The tables come flat and are read through unsigned places: a third of the time of `table.look_up`.
-    """
-    for k in range(row.shape[0]):
-        a = end[SOC_END, k] * SOC_SCALE
-        a = a if a > 0.0 else 0.0
-        a = a if a < SOC_LAST else SOC_LAST
-        below = np.floor(a)
-        end[NODE, k] = below
-        end[NODE_SHARE, k] = a - below
-    for k in range(row.shape[0]):
-        f, g, i = end[NODE_SHARE, k], ready[WARMER, k], np.uint64(np.int64(end[NODE, k]))
-        p = row[k] + WIDTH * i
-        q, s = p + WIDTH, p + STRIDE
-        t = s + WIDTH
-        w00, w01, w10, w11 = (1.0 - f) * (1.0 - g), f * (1.0 - g), (1.0 - f) * g, f * g
-        end[OCV_END, k] = w00 * nodes[p] + w01 * nodes[q] + w10 * nodes[s] + w11 * nodes[t]
-        end[R0_END, k] = w00 * nodes[p + ONE] + w01 * nodes[q + ONE] + w10 * nodes[s + ONE] + w11 * nodes[t + ONE]
-        end[R1_END, k] = w00 * nodes[p + TWO] + w01 * nodes[q + TWO] + w10 * nodes[s + TWO] + w11 * nodes[t + TWO]
-        end[R2_END, k] = (
-            w00 * nodes[p + THREE] + w01 * nodes[q + THREE] + w10 * nodes[s + THREE] + w11 * nodes[t + THREE]
-        )
-        end[HYSTERESIS_END, k] = (
-            w00 * nodes[p + FOUR] + w01 * nodes[q + FOUR] + w10 * nodes[s + FOUR] + w11 * nodes[t + FOUR]
-        )
-
-
 @part
-def resting_V(nodes: Array, cells: Cells, ready: Array, row: Places, end: Array) -> float:
+def resting_V(nodes: Array, cells: Cells, ready: Array, place: Array, end: Array) -> float:
     """Voltage of the string below which no charging current can leave it, with doubt: what its cells rest at."""
-    for k in range(row.shape[0]):
+    for k in range(ready.shape[1]):
         end[SOC_END, k] = cells.soc[k] - ready[DOUBT, k]
-    look_up_end(nodes, ready, row, end)
+    place_soc(end[SOC_END], place)
+    mix_nodes(nodes, place, end)
     total_V = 0.0
-    for k in range(row.shape[0]):
+    for k in range(ready.shape[1]):
         lag_V = (cells.rc1_V[k] if cells.rc1_V[k] > 0.0 else 0.0) + (cells.rc2_V[k] if cells.rc2_V[k] > 0.0 else 0.0)
-        total_V += end[OCV_END, k] + end[HYSTERESIS_END, k] * cells.hysteresis[k] - lag_V
+        total_V += end[OCV, k] + end[HYSTERESIS_V, k] * cells.hysteresis[k] - lag_V
     return total_V
 
 
@@ -289,26 +263,27 @@ def room_and_lowest(
 
 
 @kernel
-def try_current(nodes: Array, table: Array, ready: Array, row: Places, end: Array, ask: Ask, current_A: float) -> int:
+def try_current(nodes: Array, table: Array, ready: Array, place: Array, end: Array, ask: Ask, current_A: float) -> int:
     """Room and lowest voltage of every cell at a current, into `end`; how many cells object."""
-    for k in range(row.shape[0]):
+    for k in range(ready.shape[1]):
         end[PASSED, k] = current_A * ask.horizon_s * ready[SOC_PER_AS, k]
         end[SOC_END, k] = ready[SOC, k] - ask.sign * (ready[DOUBT, k] + end[PASSED, k])
-    look_up_end(nodes, ready, row, end)
-    for k in range(row.shape[0]):
+    place_soc(end[SOC_END], place)
+    mix_nodes(nodes, place, end)
+    for k in range(ready.shape[1]):
         end[ROOM_V, k], end[LOWEST_V, k] = room_and_lowest(
             ask,
             current_A,
             end[PASSED, k],
             ready[DOUBT, k],
             (table[R0, k], table[R1, k], table[R2, k]),
-            (end[OCV_END, k], end[R0_END, k], end[R1_END, k], end[R2_END, k], end[HYSTERESIS_END, k]),
+            (end[OCV, k], end[R0, k], end[R1, k], end[R2, k], end[HYSTERESIS_V, k]),
             (ready[BEFORE1, k], ready[KEEP1, k], ready[LATE1, k], ready[BEFORE2, k], ready[KEEP2, k], ready[LATE2, k]),
             (ready[RC1_V, k], ready[RC2_V, k], ready[TURNED, k]),
             ready[RESISTANCE, k],
         )
     objections = 0
-    for k in range(row.shape[0]):
+    for k in range(ready.shape[1]):
         objections += 1 if end[ROOM_V, k] < 0.0 else 0
     return objections
 
@@ -339,7 +314,7 @@ def largest(
     table: Array,
     nodes: Array,
     ready: Array,
-    row: Places,
+    place: Array,
     end: Array,
     ask: Ask,
     highest_A: float,
@@ -350,11 +325,11 @@ def largest(
     usually once. The more current the less room, so no cell objects twice.
     """
     current_A = highest_A
-    for _ in range(row.shape[0] + 1):
-        if current_A <= 0.0 or try_current(nodes, table, ready, row, end, ask, current_A) == 0:
+    for _ in range(ready.shape[1] + 1):
+        if current_A <= 0.0 or try_current(nodes, table, ready, place, end, ask, current_A) == 0:
             return current_A
         worst = 0
-        for k in range(row.shape[0]):
+        for k in range(ready.shape[1]):
             worst = k if end[ROOM_V, k] < end[ROOM_V, worst] else worst
         current_A = own_current(cell, table, ready, ask, current_A, end[ROOM_V, worst], worst)
     return 0.0
