@@ -204,6 +204,8 @@ def correct(  # noqa: PLR0915 - one step, in the order of the core
 
 def first(pack: Pack, tables: Tables, was: Belief, frame: Frame, heard_V: Array, degC: Array) -> Belief:
     """The first belief, from the first voltages and what was said before, over the whole curve at once."""
+    if not heard_V.any():
+        return was
     cell, sensors = pack.cell, pack.sensors
     string_A = frame.string_A[:, None]
     current_A = np.where(np.abs(string_A) < LARGEST, string_A, 0.0)
@@ -232,4 +234,4 @@ def first(pack: Pack, tables: Tables, was: Belief, frame: Frame, heard_V: Array,
     covariance[:, 9] = model_V**2 + np.where(h == 0.0, 0.6 * half_V, 0.0) ** 2 + (0.5 * (r1 + r2) * current_A) ** 2
     covariance[:, 12] = cell.capacity_sigma**2 + sensors.current_gain**2
     covariance[:, 14] = cell.resistance_sigma**2
-    return was._replace(soc=now, hysteresis=h, covariance=covariance, started=float(heard_V.any()))
+    return was._replace(soc=now, hysteresis=h, covariance=covariance, started=1.0)

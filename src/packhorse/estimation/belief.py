@@ -481,9 +481,10 @@ def first(pack: Pack, was: Belief, frame: Frame) -> Belief:
 
     Before anything was said the prior is flat. `soc` and its covariance in `was` hold what was said.
     """
+    if not anything_heard(frame.cell_V):
+        return was
     now = same(was)
     cell, sensors = pack.cell, pack.sensors
-    started = 0.0
     for s in range(pack.strings):
         degC = cell_degC(frame.probe_degC[s], pack.probe_of_cell, frame.ambient_degC)
         current_A = frame.string_A[s] if known(frame.string_A[s]) else 0.0
@@ -494,8 +495,6 @@ def first(pack: Pack, was: Belief, frame: Frame) -> Belief:
                 soc, sigma = located(cell, v, current_A, degC[k], was.soc[s, k], math.sqrt(was.covariance[s, 0, k]))
                 now.soc[s, k], now.covariance[s, 0, k] = soc, sigma * sigma
                 total, variance, heard = total + soc, variance + sigma * sigma, heard + 1.0
-        if heard > 0.0:
-            started = 1.0
         for k in range(pack.series):
             if not known(frame.cell_V[s, k]) and heard > 0.0:
                 now.soc[s, k], now.covariance[s, 0, k] = total / heard, variance / heard + 0.1**2
@@ -513,8 +512,17 @@ def first(pack: Pack, was: Belief, frame: Frame) -> Belief:
         now.surprise,
         now.core_K,
         now.covariance,
-        started,
+        1.0,
     )
+
+
+@part
+def anything_heard(cell_V: Array) -> bool:
+    """Whether any cell has a voltage."""
+    heard = False
+    for v in cell_V.flat:
+        heard = heard or known(v)
+    return heard
 
 
 @part
