@@ -19,6 +19,7 @@ from packhorse.app import laboratory
 from packhorse.app.laboratory import Heard
 from packhorse.app.report import identification
 from packhorse.app.report.found import KINDS, Found
+from packhorse.estimation.temperature import ROOM_DEGC
 from packhorse.io.errors import ReadError, WriteError
 from packhorse.io.whole import must_be_writable, write_all
 from packhorse.lab import bpx, check
@@ -26,7 +27,7 @@ from packhorse.lab.identify import Identified
 from packhorse.lab.identify import identify as identified
 from packhorse.lab.identify.describe import chemistry_of
 from packhorse.lab.identify.slow import branches
-from packhorse.lab.identify.training import ROOM_DEGC, SAME_K, clusters, thinned
+from packhorse.lab.identify.training import SAME_K, clusters, nearest, thinned
 from packhorse.lab.training import Training
 from packhorse.pack.description import CellFile
 from packhorse.pack.write import cell_toml
@@ -193,7 +194,7 @@ def solved(training: Training, name: str, say: Say) -> Identified:
 def must_look_like(chemistry: str | None, result: Identified) -> None:
     """Refuse a chemistry that the OCV contradicts. Raises ReadError."""
     known = result.known
-    seen = chemistry_of(known.ocv_V[int(np.argmin(np.abs(known.centres - ROOM_DEGC)))])
+    seen = chemistry_of(known.ocv_V[nearest(ROOM_DEGC, known.centres)])
     if chemistry is not None and (chemistry == "lfp") is not (seen == "lfp"):
         shape = "is as flat in the middle as only that of lfp" if seen == "lfp" else "is not flat as that of lfp"
         raise ReadError(f"--chemistry {chemistry}: the open-circuit voltage {shape}; leave --chemistry out")

@@ -10,8 +10,7 @@ import numpy as np
 
 from packhorse.io.cell_logs import Repairs
 from packhorse.lab.identify import Identified
-from packhorse.lab.identify.solve import Piece
-from packhorse.lab.identify.training import nearest
+from packhorse.lab.identify.solve import Piece, centre_of
 from packhorse.lab.training import Training
 from packhorse.pack.words import Array
 
@@ -66,7 +65,7 @@ class Found:
             name = piece.log.name
             counts[name] = counts.get(name, 0) + 1
             said = name if counts[name] == 1 else f"{name}, part {counts[name]}"
-            centre = nearest(float(np.median(piece.log.cell_degC)), list(self.identified.known.centres))
+            centre = centre_of(self.identified.known, piece.log)
             fits.append(Fit(piece, said, kinds[name], centre, left_V, rms([left_V])))
         order = {log.name: k for k, log in enumerate(self.training.each())}
         return sorted(fits, key=lambda fit: order[fit.piece.log.name])

@@ -17,7 +17,7 @@ from packhorse.app.report.life import say_duration
 from packhorse.app.report.sections import table
 from packhorse.app.report.series import clock, grid, thin
 from packhorse.lab.identify.slow import Branch, branches
-from packhorse.lab.identify.training import thinned
+from packhorse.lab.identify.training import nearest, thinned
 from packhorse.pack.words import SOC_NODES, Array
 
 POINTS, FEW_POINTS = 1500, 300
@@ -153,7 +153,7 @@ def ocv(found: Found) -> str:
             "discharge" if branch.discharge else "charge",
             soc,
             branch.voltage_V,
-            colour(found, int(np.argmin(np.abs(known.centres - branch.degC)))),
+            colour(found, nearest(branch.degC, known.centres)),
             "line" if branch.discharge else "dashed",
         )
         for branch in slow

@@ -19,7 +19,6 @@ from packhorse.io.cell_logs import CellLog
 from packhorse.lab.identify.training import steps_s
 from packhorse.pack.words import Array
 
-KELVIN = 273.15
 R_NODES: Array = np.array([0.0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
 OCV_NODES: Array = np.concatenate(
     [np.linspace(0.0, 0.2, 11), np.linspace(0.25, 0.9, 14), [0.92, 0.94, 0.96, 0.97, 0.98, 0.99, 1.0]]
@@ -56,6 +55,8 @@ class Shape(NamedTuple):
 
 def hat(x: Array, nodes: Array) -> Array:
     """Weight of every node at every x: (x.size, nodes.size); rows sum to one, held at the ends."""
+    if nodes.size == 1:
+        return np.ones((x.size, 1))
     at = np.clip(x, nodes[0], nodes[-1])
     k = np.clip(np.searchsorted(nodes, at, side="right") - 1, 0, nodes.size - 2)
     share = (at - nodes[k]) / (nodes[k + 1] - nodes[k])
@@ -92,7 +93,7 @@ def hysteresis_states(current_A: Array, dt_s: Array, capacity_Ah: float, rate: f
 
 def arrhenius(degC: Array, centre_degC: float, activation_K: float) -> Array:
     """How much larger a resistance is at `degC` than at `centre_degC`."""
-    return np.asarray(np.exp(activation_K * (1.0 / (degC + KELVIN) - 1.0 / (centre_degC + KELVIN))))
+    return np.asarray(np.exp(activation_K * (1.0 / (degC + physics.KELVIN) - 1.0 / (centre_degC + physics.KELVIN))))
 
 
 def columns(
@@ -102,7 +103,7 @@ def columns(
     dt = steps_s(log)
     over_r, over_ocv, over_h = hat(soc, R_NODES), hat(soc, OCV_NODES), hat(soc, HYSTERESIS_NODES)
     h = hysteresis_states(log.current_A, dt, capacity_Ah, shape.hysteresis_rate, start_h)
-    weights = hat(log.cell_degC, centres) if centres.size > 1 else np.ones((soc.size, 1))
+    weights = hat(log.cell_degC, centres)
     place, found = layout(), {}
     for block in np.nonzero(weights.max(axis=0) > 1e-9)[0]:
         share = weights[:, block]

@@ -6,17 +6,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from packhorse.cell.physics import SECONDS_PER_HOUR
+from packhorse.estimation.temperature import ROOM_DEGC
 from packhorse.io.cell_logs import CellLog
 from packhorse.lab.identify.circuit import BLOCK, HYSTERESIS_NODES, OCV_NODES, R_NODES, Shape, hat, layout
-from packhorse.lab.identify.slow import LEAST_STEP_V, SOC_GRID, rising
+from packhorse.lab.identify.slow import LEAST_STEP_V, rising
 from packhorse.lab.identify.solve import Known
-from packhorse.lab.identify.training import moved_Ah
+from packhorse.lab.identify.training import moved_Ah, nearest
+from packhorse.pack.compile import SOC_GRID
 from packhorse.pack.description import CellFile
 from packhorse.pack.words import Array
 
 LEAST_OHM_AH = 1e-4
 """No cell of one ampere-hour has a resistance or an RC pair below this [ohm]: zero cannot be brought to other degC."""
-FEW_SOC: Array = np.array([0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 1.0])
 
 
 class Assumed(NamedTuple):
@@ -84,7 +86,9 @@ def largest_rates(logs: list[CellLog], capacity_Ah: float) -> tuple[float, float
         moved = moved_Ah(log)
         later = np.clip(np.searchsorted(log.time_s, log.time_s + 10.0), 0, log.time_s.size - 1)
         span = log.time_s[later] - log.time_s
-        rate = np.where(span >= 9.5, (moved[later] - moved) * 3600.0 / np.maximum(span, 1.0), 0.0) / capacity_Ah
+        rate = (
+            np.where(span >= 9.5, (moved[later] - moved) * SECONDS_PER_HOUR / np.maximum(span, 1.0), 0.0) / capacity_Ah
+        )
         discharge, charge = max(discharge, float(rate.max())), max(charge, float(-rate.min()))
     return charge, discharge
 
@@ -112,11 +116,10 @@ def describe(
     limits_V: tuple[float, float],
     doubt: float,
     logs: list[CellLog],
-    efficiency: float,
 ) -> CellFile:
     """The cell file of a solution."""
     table, assumed = tables(known, x), ASSUMED[chemistry]
-    warm = int(np.argmin(np.abs(known.centres - 25.0)))
+    warm = nearest(ROOM_DEGC, known.centres)
     capacity_Ah = float(known.capacity_Ah[warm])
     low_V, high_V = limits_V
     nominal_V = float(np.mean(table["ocv"][warm]))
@@ -145,7 +148,6 @@ def describe(
             "max_charge_degC": assumed.charge_degC[1],
             "min_discharge_degC": assumed.discharge_degC[0],
             "max_discharge_degC": assumed.discharge_degC[1],
-            "coulombic_efficiency": rounded(efficiency),
             "self_discharge_per_month": assumed.self_discharge_per_month,
             "capacity_sigma": rounded(doubt, 3),
             "resistance_sigma": rounded(errors.resistance_sigma, 3),

@@ -13,8 +13,8 @@ import numpy as np
 from packhorse.compiled import compiled
 from packhorse.lab.identify.circuit import Shape
 from packhorse.lab.identify.describe import Errors
-from packhorse.lab.identify.solve import Known, Piece, Sums, bounds, residual, solution
-from packhorse.lab.identify.training import nearest, steps_s
+from packhorse.lab.identify.solve import Fit, Known, Piece, bounds, centre_of, residual, solution
+from packhorse.lab.identify.training import steps_s
 from packhorse.pack.words import Array
 
 FOLDS = 5
@@ -28,16 +28,14 @@ FEW_ROWS = 200.0
 LEAST_SHARE, MOST_SHARE = 0.05, 0.3
 
 
-def left_out(
-    known: Known, shape: Shape, pieces: list[Piece], each: list[Sums], matrix: Array, right: Array
-) -> Iterator[tuple[Piece, Array]]:
+def left_out(known: Known, shape: Shape, pieces: list[Piece], fit: Fit) -> Iterator[tuple[Piece, Array]]:
     """Every log with what is left of its voltage by a fit that has not seen it, nor others of its fold."""
     for fold in range(FOLDS):
         mine = [k for k in range(len(pieces)) if k % FOLDS == fold]
-        less, rest = matrix.copy(), right.copy()
+        less, rest = fit.matrix.copy(), fit.right.copy()
         for k in mine:
-            less -= each[k].matrix
-            rest -= each[k].right
+            less -= fit.each[k].matrix
+            rest -= fit.each[k].right
         x = solution(less, rest, bounds(known.centres.size))
         for k in mine:
             yield pieces[k], residual(known, shape, pieces[k], x)
@@ -82,24 +80,19 @@ def measure(known: Known, left: list[tuple[Piece, Array]], drop_V: Callable[[Pie
     Tests at work speak of a cell at work; slow tests speak only where there are no others at all.
     """
     working = [(piece, rest_V) for piece, rest_V in left if piece.works] or left
-    slow = [low_pass(rest_V, steps_s(piece.log), SPLIT_S) for piece, rest_V in working]
+    steps = [steps_s(piece.log) for piece, _ in working]
+    slow = [low_pass(rest_V, dt, SPLIT_S) for (_, rest_V), dt in zip(working, steps, strict=True)]
     quick = [rest_V - lasting for (_, rest_V), lasting in zip(working, slow, strict=True)]
     drops = [drop_V(piece) for piece, _ in working]
-    share = share_of(
-        slow, [low_pass(np.abs(d), steps_s(p.log), SPLIT_S) for d, (p, _) in zip(drops, working, strict=True)]
-    )
+    share = share_of(slow, [low_pass(np.abs(drop), dt, SPLIT_S) for drop, dt in zip(drops, steps, strict=True)])
     every = by_soc([piece.soc for piece, _ in working], slow)
     table = np.empty((known.centres.size, SOC_BINS.size))
     for t in range(known.centres.size):
-        here = [
-            k
-            for k, (p, _) in enumerate(working)
-            if nearest(float(np.median(p.log.cell_degC)), list(known.centres)) == t
-        ]
+        here = [k for k, (piece, _) in enumerate(working) if centre_of(known, piece.log) == t]
         table[t] = by_soc([working[k][0].soc for k in here], [slow[k] for k in here]) if here else every
     brief, brief_share = brief_error(quick, drops)
-    stays = correlation_s([(s, steps_s(p.log)) for s, (p, _) in zip(slow, working, strict=True)], 600.0)
-    comes = correlation_s([(q, steps_s(p.log)) for q, (p, _) in zip(quick, working, strict=True)], 10.0)
+    stays = correlation_s(list(zip(slow, steps, strict=True)), 600.0)
+    comes = correlation_s(list(zip(quick, steps, strict=True)), 10.0)
     return Errors(
         known.centres, SOC_BINS, np.maximum(table, LEAST_V), brief, brief_share, stays, max(comes, 2.0), share
     )

@@ -8,18 +8,21 @@ from typing import NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from packhorse.estimation.temperature import ROOM_DEGC
 from packhorse.io.cell_logs import CellLog
-from packhorse.lab.identify.circuit import BLOCK, Shape, columns, layout
+from packhorse.lab.identify.circuit import BLOCK, Shape, layout
 from packhorse.lab.identify.describe import Errors, chemistry_of, describe
 from packhorse.lab.identify.errors import left_out, measure
 from packhorse.lab.identify.settled import known_of, start_of, typical_ohm
 from packhorse.lab.identify.slow import slow_tests
 from packhorse.lab.identify.solve import (
+    Fit,
     Known,
     Piece,
-    Sums,
     bounds,
+    centre_of,
     counted,
+    matrix_of,
     ocv_at,
     prior,
     row_weight,
@@ -76,8 +79,8 @@ def identified(training: Training, name: str, say: Callable[[str, float], None])
     slow = slow_tests(logs["ocv"])
     everything = [log for kind in WEIGHT for log in logs[kind]]
     known = known_of(slow, clusters(everything))
-    doubt = min(slow, key=lambda one: abs(one.degC - 25.0)).doubt
-    chemistry = training.chemistry or chemistry_of(known.ocv_V[int(np.argmin(np.abs(known.centres - 25.0)))])
+    doubt = min(slow, key=lambda one: abs(one.degC - ROOM_DEGC)).doubt
+    chemistry = training.chemistry or chemistry_of(known.ocv_V[nearest(ROOM_DEGC, known.centres)])
     limits_V = (
         min(float(log.cell_V.min()) for log in logs["ocv"]),
         max(float(log.cell_V.max()) for log in logs["ocv"]),
@@ -86,18 +89,16 @@ def identified(training: Training, name: str, say: Callable[[str, float], None])
     pieces = [placed(known, piece, pieces) for piece in pieces]
     shape = best_shape(known, speaking(known, pieces), RATES[chemistry], say)
     say("circuit", 0.6)
-    matrix, right, each = problem(known, shape, pieces)
-    unknowns = solution(matrix, right, bounds(known.centres.size))
+    fit = fitted(known, shape, pieces)
     for _ in range(ANCHORINGS):
-        pieces = [anchored(known, shape, piece, unknowns) for piece in pieces]
-        matrix, right, each = problem(known, shape, pieces)
-        unknowns = solution(matrix, right, bounds(known.centres.size))
+        pieces = [anchored(known, shape, piece, fit.unknowns) for piece in pieces]
+        fit = fitted(known, shape, pieces)
     say("model error", 0.8)
-    left = list(left_out(known, shape, pieces, each, matrix, right))
-    errors = measure(known, left, lambda piece: drop_V(known, shape, piece, unknowns))
+    left = list(left_out(known, shape, pieces, fit))
+    errors = measure(known, left, lambda piece: drop_V(known, shape, piece, fit.unknowns))
     say("cell file", 1.0)
-    cell = describe(name, chemistry, known, shape, unknowns, errors, limits_V, doubt, everything, 1.0)
-    return Identified(cell, known, shape, unknowns, pieces, left, errors)
+    cell = describe(name, chemistry, known, shape, fit.unknowns, errors, limits_V, doubt, everything)
+    return Identified(cell, known, shape, fit.unknowns, pieces, left, errors)
 
 
 def piece_of(known: Known, log: CellLog, kind: str, max_V: float) -> Piece:
@@ -141,14 +142,14 @@ def speaking(known: Known, pieces: list[Piece]) -> list[Piece]:
     """The few logs at each temperature that say most of the dynamics: of the heaviest, those that move most charge."""
     chosen: list[Piece] = []
     for t in range(known.centres.size):
-        here = [p for p in pieces if nearest(float(np.median(p.log.cell_degC)), list(known.centres)) == t]
+        here = [piece for piece in pieces if centre_of(known, piece.log) == t]
         here.sort(key=lambda p: (p.weight, float(np.ptp(p.soc))), reverse=True)
         chosen += here[:SPEAKING]
     return chosen
 
 
-def problem(known: Known, shape: Shape, pieces: list[Piece]) -> tuple[Array, Array, list[Sums]]:
-    """Normal equations of all logs and of what is believed beforehand."""
+def fitted(known: Known, shape: Shape, pieces: list[Piece]) -> Fit:
+    """The best fit of a shape to all logs and to what is believed beforehand."""
     capacity_Ah = float(known.capacity_Ah.max())
     typical = np.array([0.3 * typical_ohm(capacity_Ah, degC) for degC in known.centres])
     matrix, right = prior(known, typical, shape.activation_K)
@@ -156,14 +157,13 @@ def problem(known: Known, shape: Shape, pieces: list[Piece]) -> tuple[Array, Arr
     for one in each:
         matrix += one.matrix
         right += one.right
-    return matrix, right, each
+    return Fit(matrix, right, each, solution(matrix, right, bounds(known.centres.size)))
 
 
 def cost(known: Known, shape: Shape, pieces: list[Piece]) -> float:
     """What the best fit of a shape leaves of the voltage, squared and weighted."""
-    matrix, right, _ = problem(known, shape, pieces)
-    x = solution(matrix, right, bounds(known.centres.size))
-    return float(x @ matrix @ x - 2.0 * (right @ x))
+    fit = fitted(known, shape, pieces)
+    return float(fit.unknowns @ fit.matrix @ fit.unknowns - 2.0 * (fit.right @ fit.unknowns))
 
 
 def best_shape(known: Known, pieces: list[Piece], rates: tuple[float, ...], say: Callable[[str, float], None]) -> Shape:
@@ -189,8 +189,7 @@ def best_shape(known: Known, pieces: list[Piece], rates: tuple[float, ...], say:
 def drop_V(known: Known, shape: Shape, piece: Piece, x: Array) -> Array:
     """Voltage over the resistances of the solution, row by row."""
     place, total = layout(), np.zeros(piece.soc.size)
-    capacity_Ah = float(np.mean(known.capacity_Ah))
-    for block, matrix in columns(piece.log, piece.soc, known.centres, shape, capacity_Ah, piece.start_h).items():
+    for block, matrix in matrix_of(known, shape, piece)[0].items():
         for part in place.resistance:
             total -= matrix[:, part] @ x[block * BLOCK : (block + 1) * BLOCK][part]
     return total

@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from packhorse.cell.physics import SECONDS_PER_HOUR
 from packhorse.io.cell_logs import CellLog
-from packhorse.lab.identify.training import SAME_K, moved_Ah, steps_s, typical_degC
+from packhorse.lab.identify.training import alike, moved_Ah, steps_s, typical_degC
+from packhorse.pack.compile import SOC_GRID
 from packhorse.pack.words import SOC_NODES, Array
 
 SLOW_RATE = 1 / 8
@@ -25,7 +27,6 @@ TAIL = 0.95
 """Beyond this share of a charge that ended early its voltage says more of its end than of the equilibrium."""
 LEAST_STEP_V = 2e-5
 """OCV rises at least this much from node to node, so that it can be turned round."""
-SOC_GRID: Array = np.linspace(0.0, 1.0, SOC_NODES)
 
 
 class Branch(NamedTuple):
@@ -34,7 +35,6 @@ class Branch(NamedTuple):
     degC: float
     discharge: bool
     charge_Ah: float
-    current_A: float
     voltage_V: Array  # (SOC_NODES,) over the SOC of this branch
 
 
@@ -46,6 +46,12 @@ class Slow(NamedTuple):
     doubt: float  # share of the capacity, one sigma
     discharge: Branch | None
     charge: Branch | None
+
+    def half_V(self) -> Array | None:
+        """Half of what parts charge from discharge, (SOC_NODES,); None without both."""
+        if self.discharge is None or self.charge is None:
+            return None
+        return 0.5 * (self.charge.voltage_V - self.discharge.voltage_V)
 
 
 def runs(log: CellLog, capacity_Ah: float) -> list[slice]:
@@ -76,7 +82,7 @@ def branches(logs: list[CellLog]) -> list[Branch]:
     for log in logs:
         dt = steps_s(log)
         for part in runs(log, guess_Ah):
-            charge = np.cumsum(dt[part] * log.current_A[part]) / 3600.0
+            charge = np.cumsum(dt[part] * log.current_A[part]) / SECONDS_PER_HOUR
             total = float(abs(charge[-1]))
             if total < WHOLE_SHARE * guess_Ah:
                 continue
@@ -85,7 +91,7 @@ def branches(logs: list[CellLog]) -> list[Branch]:
             order = np.argsort(soc)
             degC = typical_degC(CellLog(log.name, *(column[part] for column in log[1:])))
             voltage = np.interp(SOC_GRID, soc[order], log.cell_V[part][order])
-            found.append(Branch(degC, bool(out), total, float(np.median(np.abs(log.current_A[part]))), voltage))
+            found.append(Branch(degC, bool(out), total, voltage))
     if not found:
         where = (
             f"no whole slow discharge or charge in {', '.join(log.name for log in logs)}" if logs else "no slow test"
@@ -99,13 +105,7 @@ def branches(logs: list[CellLog]) -> list[Branch]:
 
 def slow_tests(logs: list[CellLog]) -> list[Slow]:
     """Branches paired by temperature, rising. Capacity is the charge of the slow discharge, or else of the charge."""
-    groups: list[list[Branch]] = []
-    for branch in sorted(branches(logs), key=lambda one: one.degC):
-        if groups and branch.degC - groups[-1][0].degC < SAME_K:
-            groups[-1].append(branch)
-        else:
-            groups.append([branch])
-    return [paired(group) for group in groups]
+    return [paired(group) for group in alike(branches(logs), lambda branch: branch.degC)]
 
 
 def paired(group: list[Branch]) -> Slow:

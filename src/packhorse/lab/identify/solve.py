@@ -15,10 +15,11 @@ from packhorse.lab.identify.circuit import (
     Shape,
     arrhenius,
     columns,
+    hat,
     layout,
 )
-from packhorse.lab.identify.slow import SOC_GRID
-from packhorse.lab.identify.training import moved_Ah
+from packhorse.lab.identify.training import moved_Ah, nearest, typical_degC
+from packhorse.pack.compile import SOC_GRID
 from packhorse.pack.words import Array
 
 OCV_PRIOR_V = 0.006
@@ -65,33 +66,34 @@ class Sums(NamedTuple):
     right: Array
 
 
+class Fit(NamedTuple):
+    """Normal equations of all logs and of what is believed beforehand, those of each log, and their solution."""
+
+    matrix: Array
+    right: Array
+    each: list[Sums]
+    unknowns: Array
+
+
 def over_degC(known: Known, table: Array, degC: Array) -> Array:
     """A table over temperature (first axis) at each of the temperatures, linear, held at the ends."""
-    if known.centres.size == 1:
-        return np.broadcast_to(table[0], (degC.size, *table.shape[1:]))
-    k = np.clip(np.searchsorted(known.centres, degC) - 1, 0, known.centres.size - 2)
-    share = np.clip((degC - known.centres[k]) / (known.centres[k + 1] - known.centres[k]), 0.0, 1.0)
-    share = share.reshape(share.shape + (1,) * (table.ndim - 1))
-    return np.asarray((1.0 - share) * table[k] + share * table[k + 1])
+    return np.asarray(hat(degC, known.centres) @ table)
 
 
 def ocv_at(known: Known, soc: Array, degC: Array) -> Array:
     """OCV of each row [V] at its SOC and temperature."""
-    place = np.clip(soc, 0.0, 1.0) * (SOC_GRID.size - 1)
-    k = np.clip(place.astype(int), 0, SOC_GRID.size - 2)
-    share = place - k
-    rows = np.stack([(1.0 - share) * curve[k] + share * curve[k + 1] for curve in known.ocv_V], axis=1)
-    if known.centres.size == 1:
-        return np.asarray(rows[:, 0])
-    j = np.clip(np.searchsorted(known.centres, degC) - 1, 0, known.centres.size - 2)
-    part = np.clip((degC - known.centres[j]) / (known.centres[j + 1] - known.centres[j]), 0.0, 1.0)
-    at = np.arange(soc.size)
-    return np.asarray((1.0 - part) * rows[at, j] + part * rows[at, j + 1])
+    curves = np.stack([np.interp(soc, SOC_GRID, curve) for curve in known.ocv_V], axis=1)
+    return np.asarray((hat(degC, known.centres) * curves).sum(axis=1))
+
+
+def centre_of(known: Known, log: CellLog) -> int:
+    """Which of the temperatures a log was taken at."""
+    return nearest(typical_degC(log), known.centres)
 
 
 def counted(known: Known, log: CellLog, start: float) -> Array:
     """SOC of each row from the charge counted since a start; capacity at the log's typical temperature."""
-    capacity_Ah = float(over_degC(known, known.capacity_Ah[:, None], np.array([np.median(log.cell_degC)]))[0, 0])
+    capacity_Ah = float(over_degC(known, known.capacity_Ah, np.array([typical_degC(log)]))[0])
     return start - moved_Ah(log) / capacity_Ah
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from packhorse.cell.physics import SECONDS_PER_HOUR
+from packhorse.estimation.temperature import ROOM_DEGC
 from packhorse.io.cell_logs import CellLog
 from packhorse.pack.words import DEGC_STEP, Array
 
+Taken = TypeVar("Taken")
 THIN_S = 1.0
 """Rows nearer than this are thinned: what happens within a second belongs to R0 at the rates of a vehicle's log."""
 SAME_K = 3.5
 """Logs whose typical temperatures differ by less were taken at one temperature of the chamber."""
-ROOM_DEGC = 25.0
-"""Assumed where a log holds no temperature."""
 HEARD_S = 120.0
 """A longer gap between two rows is a gap in the log: nothing is said of the current in it."""
 STRAIGHT_V, STRAIGHT_ROWS, STRAIGHT_RISE_V = 8e-5, 600, 1e-3
@@ -36,18 +39,25 @@ def clusters(logs: list[CellLog]) -> list[float]:
 
     On the grid, what is linear between two of them here is the same line in the core.
     """
-    groups: list[list[float]] = []
-    for degC in sorted(typical_degC(log) for log in logs):
-        if groups and degC - groups[-1][0] < SAME_K:
-            groups[-1].append(degC)
+    groups = alike(logs, typical_degC)
+    medians = (float(np.median([typical_degC(log) for log in group])) for group in groups)
+    return sorted({DEGC_STEP * round(median / DEGC_STEP) for median in medians})
+
+
+def alike(some: Iterable[Taken], degC_of: Callable[[Taken], float]) -> list[list[Taken]]:
+    """Whatever was taken at one temperature, together; the groups by rising temperature."""
+    groups: list[list[Taken]] = []
+    for one in sorted(some, key=degC_of):
+        if groups and degC_of(one) - degC_of(groups[-1][0]) < SAME_K:
+            groups[-1].append(one)
         else:
-            groups.append([degC])
-    return sorted({DEGC_STEP * round(float(np.median(group)) / DEGC_STEP) for group in groups})
+            groups.append([one])
+    return groups
 
 
-def nearest(degC: float, centres: list[float]) -> int:
+def nearest(degC: float, centres: Array) -> int:
     """Which of the temperatures is nearest."""
-    return int(np.argmin(np.abs(np.asarray(centres) - degC)))
+    return int(np.argmin(np.abs(centres - degC)))
 
 
 def thinned(log: CellLog) -> CellLog:
@@ -104,4 +114,4 @@ def steps_s(log: CellLog) -> Array:
 
 def moved_Ah(log: CellLog) -> Array:
     """Charge taken out since the first row."""
-    return np.cumsum(steps_s(log) * log.current_A) / 3600.0
+    return np.cumsum(steps_s(log) * log.current_A) / SECONDS_PER_HOUR
