@@ -7,25 +7,39 @@ goes with the current. They are told apart by a low pass. Both grow with the vol
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from packhorse.compiled import compiled
 from packhorse.lab.identify.circuit import Shape
 from packhorse.lab.identify.describe import Errors
+from packhorse.lab.identify.slow import CAPACITY_DOUBT
 from packhorse.lab.identify.solve import Fit, Known, Piece, bounds, centre_of, residual, solution
 from packhorse.lab.identify.training import steps_s
+from packhorse.pack.compile import SOC_GRID
 from packhorse.pack.words import Array
 
 FOLDS = 5
 SPLIT_S = 60.0
 """What changes within this time comes and goes; what stays longer lasts."""
 SOC_BINS: Array = np.array([0.0, 0.05, 0.12, 0.2, 0.35, 0.5, 0.65, 0.8, 0.92, 1.0])
+OTHER_DAY_TIMES = 1.5
+"""How much larger errors are on another day and another cell of the kind (assumed)."""
 LEAST_V = 0.003
 """No cell model is better than this for long, on a cell that it was not fitted on (assumed)."""
 FEW_ROWS = 200.0
 """So many rows are worth as much as what all regions of a temperature say together."""
 LEAST_SHARE, MOST_SHARE = 0.05, 0.3
+MOST_V = 0.5
+WHOLE_WEIGHT = 1.0
+"""Logs that count in full are drives."""
+ALONE_K = 20.0
+"""Distance at which a fit without any work is taken to be (assumed)."""
+DISTANCE_SHARE = (0.6, 3.0)
+"""By how much an error found at one distance may be scaled to another."""
+NO_DRIVES_TIMES, NO_DRIVES_V, NO_WORK_V, NO_WORK_SHARE = 2.0, 0.010, 0.020, 0.5
+"""Pulses leave about half of what drives will (seen on cells that had both); and what is taken at least (assumed)."""
 
 
 def left_out(known: Known, shape: Shape, pieces: list[Piece], fit: Fit) -> Iterator[tuple[Piece, Array]]:
@@ -74,27 +88,121 @@ def correlation_s(parts: list[tuple[Array, Array]], otherwise: float) -> float:
     return float(lags[below[0]]) if below.size else float(lags[-1])
 
 
-def measure(known: Known, left: list[tuple[Piece, Array]], drop_V: Callable[[Piece], Array]) -> Errors:
-    """Errors by temperature and SOC from what is left of the voltage. `drop_V` gives the voltage over resistances.
+class Unseen(NamedTuple):
+    """What a fit leaves of the drives of one temperature that it has not seen, and how far its nearest work is."""
 
-    Tests at work speak of a cell at work; slow tests speak only where there are no others at all.
+    centre: int
+    away_K: float
+    left: list[tuple[Piece, Array]]
+
+
+def blind_fits(known: Known, shape: Shape, pieces: list[Piece], fit: Fit, *, pulses: bool) -> list[Unseen]:
+    """For each temperature with drives: them, by a fit without drives there, with or without the pulses there."""
+    found = []
+    drives = [piece.works and piece.weight >= WHOLE_WEIGHT for piece in pieces]
+    for t in range(known.centres.size):
+        here = [k for k in range(len(pieces)) if pieces[k].works and centre_of(known, pieces[k].log) == t]
+        mine = [k for k in here if drives[k]]
+        out = mine if pulses else here
+        if not mine or (pulses and len(mine) == len(here)):
+            continue
+        less, rest = fit.matrix.copy(), fit.right.copy()
+        for k in out:
+            less -= fit.each[k].matrix
+            rest -= fit.each[k].right
+        x = solution(less, rest, bounds(known.centres.size))
+        others = {centre_of(known, piece.log) for piece in pieces if piece.works} - {t}
+        away_K = min((abs(float(known.centres[t] - known.centres[o])) for o in others), default=ALONE_K)
+        found.append(Unseen(t, away_K, [(pieces[k], residual(known, shape, pieces[k], x)) for k in mine]))
+    return found
+
+
+def lasting(left: list[tuple[Piece, Array]]) -> list[Array]:
+    """The part of what is left that lasts, log by log."""
+    return [low_pass(rest_V, steps_s(piece.log), SPLIT_S) for piece, rest_V in left]
+
+
+def row_of(left: list[tuple[Piece, Array]]) -> Array:
+    """Lasting error over SOC of some logs."""
+    return by_soc([piece.soc for piece, _ in left], lasting(left))
+
+
+def unseen_row(known: Known, t: int, seen: list[Unseen], *, scaled: bool) -> Array:
+    """Lasting error at a temperature without drives, by what was found where drives were held back.
+
+    Of the two nearest temperatures with drives. Where no work was done at all the error grows with the distance.
     """
-    working = [(piece, rest_V) for piece, rest_V in left if piece.works] or left
-    steps = [steps_s(piece.log) for piece, _ in working]
-    slow = [low_pass(rest_V, dt, SPLIT_S) for (_, rest_V), dt in zip(working, steps, strict=True)]
-    quick = [rest_V - lasting for (_, rest_V), lasting in zip(working, slow, strict=True)]
-    drops = [drop_V(piece) for piece, _ in working]
-    share = share_of(slow, [low_pass(np.abs(drop), dt, SPLIT_S) for drop, dt in zip(drops, steps, strict=True)])
-    every = by_soc([piece.soc for piece, _ in working], slow)
+    near = sorted(seen, key=lambda one: abs(known.centres[one.centre] - known.centres[t]))[:2]
+    away_K = min(abs(float(known.centres[one.centre] - known.centres[t])) for one in near)
+    rows = []
+    for one in near:
+        share = float(np.clip(away_K / one.away_K, *DISTANCE_SHARE)) if scaled else 1.0
+        rows.append(share * row_of(one.left))
+    return np.asarray(np.sqrt(np.mean(np.square(rows), axis=0)))
+
+
+def table_of(known: Known, left: list[tuple[Piece, Array]], fits: tuple[list[Unseen], list[Unseen]]) -> Array:
+    """Lasting error at every temperature, (temperatures, nodes).
+
+    Where drives were fitted, their own by cross-validation. Elsewhere what was found where drives were held back, or,
+    where no drives were given at all, a multiple of what pulses, or else slow tests, leave.
+    """
+    beside_pulses, alone = fits
+    every = row_of([one for one in left if one[0].works] or left)
     table = np.empty((known.centres.size, SOC_BINS.size))
     for t in range(known.centres.size):
-        here = [k for k, (piece, _) in enumerate(working) if centre_of(known, piece.log) == t]
-        table[t] = by_soc([working[k][0].soc for k in here], [slow[k] for k in here]) if here else every
+        here = [one for one in left if one[0].works and centre_of(known, one[0].log) == t]
+        driven = [one for one in here if one[0].weight >= WHOLE_WEIGHT]
+        own = row_of(driven or here) if here else every
+        if not driven and alone:
+            seen = beside_pulses if here and beside_pulses else alone
+            own = np.maximum(own if here else 0.0, unseen_row(known, t, seen, scaled=not here))
+        elif not driven:
+            own = np.maximum(NO_DRIVES_TIMES * own, NO_DRIVES_V if here else NO_WORK_V)
+        table[t] = own
+    return table
+
+
+def contradiction_V(known: Known, doubt: float) -> Array:
+    """How wrong the equilibrium may be where slow tests contradict each other in the charge, (temperatures, nodes).
+
+    A wrong capacity stretches the curve from full, so that it is off by as much SOC as is doubted of the way from full.
+    """
+    beyond = float(np.sqrt(max(doubt**2 - CAPACITY_DOUBT**2, 0.0)))
+    off = SOC_BINS + beyond * (1.0 - SOC_BINS)
+    return np.array([np.interp(off, SOC_GRID, row) - np.interp(SOC_BINS, SOC_GRID, row) for row in known.ocv_V])
+
+
+def measure(
+    known: Known,
+    left: list[tuple[Piece, Array]],
+    fits: tuple[list[Unseen], list[Unseen]],
+    drop_V: Callable[[Piece], Array],
+    doubt: float,
+) -> Errors:
+    """Errors by temperature and SOC from what is left of the voltage. `drop_V` gives the voltage over resistances.
+
+    Tests at work speak of a cell at work; slow tests speak only where there are no others at all. `doubt` is the
+    share by which the capacity is not known.
+    """
+    working = [(piece, rest_V) for piece, rest_V in left if piece.works]
+    speaking = working or left
+    steps = [steps_s(piece.log) for piece, _ in speaking]
+    slow = lasting(speaking)
+    quick = [rest_V - part for (_, rest_V), part in zip(speaking, slow, strict=True)]
+    drops = [drop_V(piece) for piece, _ in speaking]
+    share = share_of(slow, [low_pass(np.abs(drop), dt, SPLIT_S) for drop, dt in zip(drops, steps, strict=True)])
+    table = np.hypot(OTHER_DAY_TIMES * table_of(known, left, fits), contradiction_V(known, doubt))
     brief, brief_share = brief_error(quick, drops)
-    stays = correlation_s(list(zip(slow, steps, strict=True)), 600.0)
-    comes = correlation_s(list(zip(quick, steps, strict=True)), 10.0)
     return Errors(
-        known.centres, SOC_BINS, np.maximum(table, LEAST_V), brief, brief_share, stays, max(comes, 2.0), share
+        known.centres,
+        SOC_BINS,
+        np.clip(table, LEAST_V, MOST_V),
+        brief,
+        brief_share,
+        correlation_s(list(zip(slow, steps, strict=True)), 600.0),
+        max(correlation_s(list(zip(quick, steps, strict=True)), 10.0), 2.0),
+        share if working else NO_WORK_SHARE,
     )
 
 

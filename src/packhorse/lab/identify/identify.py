@@ -12,7 +12,7 @@ from packhorse.estimation.temperature import ROOM_DEGC
 from packhorse.io.cell_logs import CellLog
 from packhorse.lab.identify.circuit import BLOCK, Shape, layout
 from packhorse.lab.identify.describe import Errors, chemistry_of, describe
-from packhorse.lab.identify.errors import left_out, measure
+from packhorse.lab.identify.errors import blind_fits, left_out, measure
 from packhorse.lab.identify.settled import known_of, start_of, typical_ohm
 from packhorse.lab.identify.slow import slow_tests
 from packhorse.lab.identify.solve import (
@@ -44,7 +44,7 @@ SPEAKING = 2
 LONG_SOC = 0.15
 """A piece that moves less cannot tell by its shape where it is."""
 ANCHORINGS, MOST_SHIFT = 2, 0.1
-ACTIVATION_K = (2500.0, 4000.0, 5500.0)
+ACTIVATION_K = (1000.0, 1600.0, 2500.0, 4000.0, 5500.0)
 
 
 class Identified(NamedTuple):
@@ -95,7 +95,11 @@ def identified(training: Training, name: str, say: Callable[[str, float], None])
         fit = fitted(known, shape, pieces)
     say("model error", 0.8)
     left = list(left_out(known, shape, pieces, fit))
-    errors = measure(known, left, lambda piece: drop_V(known, shape, piece, fit.unknowns))
+    blind = (
+        blind_fits(known, shape, pieces, fit, pulses=True),
+        blind_fits(known, shape, pieces, fit, pulses=False),
+    )
+    errors = measure(known, left, blind, lambda piece: drop_V(known, shape, piece, fit.unknowns), doubt)
     say("cell file", 1.0)
     cell = describe(name, chemistry, known, shape, fit.unknowns, errors, limits_V, doubt, everything)
     return Identified(cell, known, shape, fit.unknowns, pieces, left, errors)
@@ -115,7 +119,7 @@ def placed(known: Known, piece: Piece, pieces: list[Piece]) -> Piece:
     if not piece.guessed or not piece.works or float(np.ptp(piece.soc)) < LONG_SOC:
         return piece
     slow = [other for other in pieces if not other.works]
-    shape = Shape(TAU1_S[2], TAU2_S[3], ACTIVATION_K[1], 50.0)
+    shape = Shape(TAU1_S[2], TAU2_S[3], ACTIVATION_K[3], 50.0)
     room = (-float(piece.soc.min()), 1.0 - float(piece.soc.max()))
     moves = [move for move in np.arange(-0.24, 0.25, 0.04) if room[0] - 0.05 <= move <= room[1] + 0.05] or [0.0]
     tried = [piece._replace(soc=piece.soc + move) for move in moves]

@@ -28,6 +28,10 @@ STEP_PRIOR = 0.35
 """How much a resistance may change from node to node, as a share of the typical one."""
 ACROSS_PRIOR = 0.5
 """How much a resistance may change from one tested temperature to the next beyond Arrhenius' law, as a share."""
+OCV_ACROSS_V = 0.004
+"""How much the correction of the equilibrium may change from one tested temperature to another 10 K away."""
+MOST_HYSTERESIS_V = 0.06
+"""No half-width of a cell's hysteresis is larger (assumed)."""
 START_PRIOR = 0.05
 """How well a start is known that is not from full."""
 COUNT_SIGMA = 0.005
@@ -182,18 +186,22 @@ def prior(known: Known, typical_ohm: Array, activation_K: float) -> tuple[Array,
     wishes = Beforehand(BLOCK * known.centres.size)
     half_V = np.interp(HYSTERESIS_NODES, SOC_GRID, known.half_V)
     for t in range(known.centres.size):
-        wish_ocv(wishes, t * BLOCK)
+        wish_ocv(wishes, known, t)
         wish_resistance(wishes, known, typical_ohm, activation_K, t)
         wish_hysteresis(wishes, half_V, t, last=t + 1 == known.centres.size)
     return wishes.matrix, wishes.right
 
 
-def wish_ocv(wishes: Beforehand, at: int) -> None:
-    """OCV is near the mean of the slow branches, and its correction smooth."""
+def wish_ocv(wishes: Beforehand, known: Known, t: int) -> None:
+    """OCV is near the mean of the slow branches, and its correction smooth over SOC and alike over temperature."""
+    at, last = t * BLOCK, t + 1 == known.centres.size
+    across_V = 0.0 if last else OCV_ACROSS_V * np.sqrt((known.centres[t + 1] - known.centres[t]) / 10.0)
     for k in range(OCV_NODES.size):
         wishes.near(at + k, 0.0, OCV_PRIOR_V)
         if k:
             wishes.like(at + k, at + k - 1, 1.0, OCV_PRIOR_V * np.sqrt((OCV_NODES[k] - OCV_NODES[k - 1]) / 0.1))
+        if not last:
+            wishes.like(at + k, at + BLOCK + k, 1.0, across_V)
 
 
 def wish_resistance(wishes: Beforehand, known: Known, typical_ohm: Array, activation_K: float, t: int) -> None:
@@ -224,33 +232,38 @@ def wish_hysteresis(wishes: Beforehand, half_V: Array, t: int, last: bool) -> No
             wishes.like(at, at + BLOCK, 1.0, most_V)
 
 
-def bounds(temperatures: int) -> Array:
-    """Least value of every unknown: resistances and hysteresis are not negative."""
-    block = np.full(BLOCK, 0.0)
-    block[layout().ocv] = -np.inf
-    return np.tile(block, temperatures)
+def bounds(temperatures: int) -> tuple[Array, Array]:
+    """Least and largest value of every unknown: resistances are not negative, hysteresis stays near what is known."""
+    least, most = np.zeros(BLOCK), np.full(BLOCK, np.inf)
+    least[layout().ocv] = -np.inf
+    most[layout().hysteresis] = MOST_HYSTERESIS_V
+    return np.tile(least, temperatures), np.tile(most, temperatures)
 
 
-def solution(matrix: Array, right: Array, least: Array) -> Array:
-    """The unknowns that fit best, none below its least value.
+def solution(matrix: Array, right: Array, limits: tuple[Array, Array]) -> Array:
+    """The unknowns that fit best, none below its least value or above its largest.
 
-    Block principal pivoting: hold what falls below, release what wants to rise, all at once, one at a time where that
+    Block principal pivoting: hold what goes beyond, release what wants back, all at once, one at a time where that
     would go round in circles. J. Kim, H. Park, SIAM J. Sci. Comput. 33 (2011) 3261, doi 10.1137/110821172.
     """
-    held = np.zeros(right.size, dtype=bool)
+    least, most = limits
+    held = np.zeros(right.size)  # -1 at the least value, 1 at the largest
     fewest, patience = right.size + 1, 3
     x = np.zeros(right.size)
+    small = 1e-9 * np.abs(right).max()
     for _ in range(200):
-        x = np.where(held, np.where(np.isfinite(least), least, 0.0), 0.0)
-        free = ~held
-        x[free] = np.linalg.solve(matrix[np.ix_(free, free)], right[free] - matrix[np.ix_(free, held)] @ x[held])
+        x = np.where(held < 0, least, np.where(held > 0, most, 0.0))
+        free = held == 0
+        x[free] = np.linalg.solve(matrix[np.ix_(free, free)], right[free] - matrix[np.ix_(free, ~free)] @ x[~free])
         pull = matrix @ x - right
-        wrong = np.where(held, pull < -1e-9 * np.abs(right).max(), x < least - 1e-12)
+        beyond = np.where(free & (x < least - 1e-12), -1.0, np.where(free & (x > most + 1e-12), 1.0, 0.0))
+        released = held * pull > small
+        wrong = released | (beyond != 0)
         count = int(wrong.sum())
         if count == 0:
             break
         patience = 3 if count < fewest else patience - 1
         fewest = min(count, fewest)
         change = wrong if patience > 0 else np.arange(right.size) == np.nonzero(wrong)[0][-1]
-        held ^= change
-    return np.maximum(x, least)
+        held = np.where(change, beyond, held)
+    return np.clip(x, least, most)
