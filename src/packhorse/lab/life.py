@@ -40,10 +40,10 @@ RESISTANCE_AGEING = 0.5
 """How far the resistance may drift with a full cycle, in what is unsure of a new cell's (assumed)."""
 RESISTANCE_PER_K = 0.05
 """What a resistance factor learned at one temperature leaves unsaid at another, for each kelvin (assumed)."""
-GROWTH, GROWTH_SIGMA = 0.75, 0.35
+GROWTH, GROWTH_SIGMA = 0.5, 0.15
 """Resistance that a discharge builds up, in (1 / share - 1) for each SOC gone through, and its doubt. Assumed; that of
 two NASA cells, which agree."""
-WRONG_V_PER_K = 0.001
+WRONG_V_PER_K = 0.002
 """How wrong the voltage of the tables is for each kelvin away from where they were measured (assumed)."""
 FULL_SIGMA, FULL_DOUBT = 0.003, 0.3
 """A cell found near its largest voltage has just been charged full, but for this, and this share of what its voltage
@@ -56,7 +56,7 @@ BEYOND_V = 20.0
 MOST_JOINED_S = 86_400.0
 ROUNDS, STEP_MOST, DONE = 15, 0.2, 1e-5
 SHARE, RESISTANCE, START = range(3)
-LASTING, UNKNOWNS, CONSIDERED = 2, 3, 2
+LASTING, UNKNOWNS = 2, 3
 NUDGE = np.array([1e-4, 1e-3, 1e-4, 1e-2])
 """By how much ln(share), resistance factor, start SOC and growth are moved to see what they do."""
 LEAST, MOST = np.array([math.log(0.3), 0.2, 0.0]), np.array([math.log(1.3), 10.0, 1.02])
@@ -67,7 +67,7 @@ class Aged(NamedTuple):
 
     lasting: Array  # (2,) ln(share of the capacity), resistance factor
     covariance: Array  # (2, 2)
-    leaning: Array  # (2, 2) by how much each leans on each considered doubt of one sigma
+    leaning: Array  # (2,) by how much each would differ were the growth one sigma more
     missed_V: Array  # (SOC_NODES,) what this cell showed above the tables when first heard
     learned: bool
     degC: float  # of the last log, NaN before
@@ -78,7 +78,7 @@ class Explained(NamedTuple):
 
     unknowns: Array  # (3,)
     covariance: Array  # (3, 3)
-    leaning: Array  # (3, 2)
+    leaning: Array  # (3,)
     left_V: Array  # (times,)
     soc: Array
 
@@ -105,14 +105,13 @@ def capacities(logs: list[CellLog], cell: CellFile) -> list[tuple[float, float]]
 def fresh(cell: CellFile) -> Aged:
     """A cell as its file says, with the doubts that the file has."""
     doubt = np.diag([cell.capacity_sigma**2, cell.resistance_sigma**2])
-    nothing = np.zeros((LASTING, CONSIDERED))
-    return Aged(np.array([0.0, 1.0]), doubt, nothing, np.zeros(SOC_GRID.size), False, math.nan)
+    return Aged(np.array([0.0, 1.0]), doubt, np.zeros(LASTING), np.zeros(SOC_GRID.size), False, math.nan)
 
 
 def answer(tables: Cell, aged: Aged) -> tuple[float, float]:
     """Capacity and sigma [Ah]."""
     capacity_Ah = tables.capacity_Ah * math.exp(aged.lasting[SHARE])
-    variance = aged.covariance[SHARE, SHARE] + float(np.sum(aged.leaning[SHARE] ** 2))
+    variance = aged.covariance[SHARE, SHARE] + aged.leaning[SHARE] ** 2
     return capacity_Ah, capacity_Ah * math.sqrt(variance)
 
 
@@ -184,7 +183,7 @@ def explained(tables: Cell, cell: CellFile, aged: Aged, log: CellLog) -> Explain
     away_K = float(np.min(np.abs(np.array(cell.resistance.degC) - typical_degC(log))))
     unknowns = mean
     for _ in range(ROUNDS):
-        soc, left_V, slopes, weight = compared(tables, aged, unknowns, log)
+        soc, left_V, slopes, weight = compared(tables, aged, unknowns, log, WRONG_V_PER_K * away_K)
         matrix = (slopes[:, :UNKNOWNS].T * weight) @ slopes[:, :UNKNOWNS] + prior
         right = (slopes[:, :UNKNOWNS].T * weight) @ left_V - prior @ (unknowns - mean)
         if not (np.all(np.isfinite(matrix)) and np.all(np.isfinite(right))):
@@ -194,9 +193,8 @@ def explained(tables: Cell, cell: CellFile, aged: Aged, log: CellLog) -> Explain
         if np.max(np.abs(step)) < DONE:
             break
     covariance = np.linalg.inv(matrix)
-    doubts_V = np.column_stack([GROWTH_SIGMA * slopes[:, UNKNOWNS], np.full(soc.size, WRONG_V_PER_K * away_K)])
-    was = np.vstack([aged.leaning, np.zeros((1, CONSIDERED))])
-    leaning = covariance @ (prior @ was - (slopes[:, :UNKNOWNS].T * weight) @ doubts_V)
+    doubt_V = GROWTH_SIGMA * slopes[:, UNKNOWNS]
+    leaning = covariance @ (prior @ np.append(aged.leaning, 0.0) - (slopes[:, :UNKNOWNS].T * weight) @ doubt_V)
     return Explained(unknowns, covariance, leaning, left_V, soc)
 
 
@@ -218,7 +216,7 @@ def met(tables: Cell, cell_V: float, current_A: float, degC: float) -> tuple[flo
     return located(tables, cell_V, current_A, degC, 0.5, START_SIGMA_MOST)
 
 
-def compared(tables: Cell, aged: Aged, unknowns: Array, log: CellLog) -> tuple[Array, Array, Array, Array]:
+def compared(tables: Cell, aged: Aged, unknowns: Array, log: CellLog, wrong_V: float) -> tuple[Array, Array, Array, Array]:
     """SOC, what is left of the voltage, what each unknown and the growth do to it, and the weight of each row."""
     soc, model_V, sigma_V = shown(tables, aged, np.append(unknowns, GROWTH), log)
     slopes = np.empty((soc.size, UNKNOWNS + 1))
@@ -226,7 +224,7 @@ def compared(tables: Cell, aged: Aged, unknowns: Array, log: CellLog) -> tuple[A
         moved = np.append(unknowns, GROWTH)
         moved[k] += NUDGE[k]
         slopes[:, k] = (shown(tables, aged, moved, log)[1] - model_V) / NUDGE[k]
-    left_V = log.cell_V - model_V
+    left_V, sigma_V = log.cell_V - model_V, np.hypot(sigma_V, wrong_V)
     fresh_share = np.abs(np.diff(soc, prepend=soc[0])) / tables.slow_soc + steps_s(log) / tables.slow_s
     far2 = (left_V / (GATE * sigma_V)) ** 2
     return soc, left_V, slopes, np.minimum(fresh_share, 1.0) / (sigma_V**2 * (1.0 + far2))

@@ -36,6 +36,11 @@ LEFT_AFTER = 0.6
 """Share of its charge after which a discharge is cut."""
 CALCE_CHARGE_A = 0.55
 """Constant current of the CS2 charges, 0.5C of 1.1 Ah (CALCE's description of the set)."""
+END_V = 2.7
+"""Voltage at which the published capacities end."""
+STILL_A = 0.01
+FEWEST_ROWS = 10
+SLOW_HOURS, SLOW_ROWS = 20.0, 1201
 SECONDS_PER_HOUR = 3600.0
 
 
@@ -126,13 +131,56 @@ def cut_short(life: Life) -> Life:
 
 
 def first_cycle(life: Life, chemistry: str) -> Training:
-    """The first discharge and the charge after it, one log, in place of the slow test that nobody made."""
+    """The first discharge and the charge after it, and the slow test that nobody made, worked out from the two.
+
+    A cycle says nothing of other temperatures, and its own warming is small: all is taken at its median.
+    """
     at = int(np.flatnonzero(np.isfinite(life.capacity_Ah))[0])
     down, up = life.logs[at], life.logs[at + 1]
-    begin_s = down.time_s[-1] + SECONDS_PER_HOUR
-    both = [np.concatenate([a, b]) for a, b in zip(down[2:], up[2:], strict=True)]
-    slow = CellLog(f"{down.name}_and_charge", np.concatenate([down.time_s, up.time_s + begin_s]), *both)
-    return Training([slow], [], [down], [], chemistry)
+    degC = float(np.nanmedian(np.concatenate([down.cell_degC, up.cell_degC])))
+    down, up = (log._replace(cell_degC=np.full(log.time_s.size, degC)) for log in (down, up))
+    return Training([slow_instead(down, up)], [], [down, up], [], chemistry)
+
+
+def slow_instead(down: CellLog, up: CellLog) -> CellLog:
+    """A discharge and a charge at C/20 over the voltage between those of a fast discharge and charge.
+
+    At one SOC the fast discharge lies below equilibrium and the charge above it, each by its current times about the
+    same resistance, also while the charge is held at its last voltage: equilibrium is the mean, each voltage weighted
+    by the other's current.
+    """
+    down_soc, down_V, down_A, size_Ah = one_way(down, 1.0)
+    up_soc, up_V, up_A, _ = one_way(up, -1.0)
+    soc = np.linspace(0.0, 1.0, SLOW_ROWS)
+    down_V, down_A = (np.interp(1.0 - soc, down_soc, column) for column in (down_V, down_A))
+    up_V, up_A = (np.interp(soc, up_soc, column) for column in (up_V, up_A))
+    rest_V = (up_A * down_V + down_A * up_V) / (up_A + down_A)
+    time_s = np.linspace(0.0, SLOW_HOURS * SECONDS_PER_HOUR, SLOW_ROWS)
+    begin_s = time_s[-1] + SECONDS_PER_HOUR
+    current_A = np.full(SLOW_ROWS, size_Ah / SLOW_HOURS)
+    return CellLog(
+        f"{down.name}_slow",
+        np.concatenate([time_s, time_s + begin_s]),
+        np.concatenate([current_A, -current_A]),
+        np.concatenate([rest_V[::-1], rest_V]),
+        np.full(2 * SLOW_ROWS, down.cell_degC[0]),
+    )
+
+
+def one_way(log: CellLog, sign: float) -> tuple[Array, Array, Array, float]:
+    """Share of its charge, voltage and size of the current where a log runs one way, and that charge [Ah].
+
+    A discharge counts until `END_V`, as the published capacity does.
+    """
+    flowed_Ah = sign * np.cumsum(log.current_A * np.diff(log.time_s, prepend=log.time_s[0])) / SECONDS_PER_HOUR
+    runs = np.flatnonzero(sign * log.current_A > STILL_A)
+    ended = np.flatnonzero(log.cell_V[runs] < END_V) if sign > 0.0 else np.empty(0, dtype=int)
+    runs = runs[: ended[0] + 1] if ended.size else runs
+    if runs.size < FEWEST_ROWS:
+        raise ReadError(f"{log.name}: holds no {'discharge' if sign > 0.0 else 'charge'}; give a whole cycle")
+    flowed_Ah, cell_V = flowed_Ah[runs], log.cell_V[runs]
+    total_Ah = float(np.interp(-END_V, -cell_V[-2:], flowed_Ah[-2:]) if ended.size else flowed_Ah[-1])
+    return flowed_Ah / total_Ah, cell_V, np.abs(log.current_A[runs]), total_Ah
 
 
 def panasonic(data: Path) -> tuple[Life, Training]:
