@@ -156,8 +156,9 @@ def slow_instead(down: CellLog, up: CellLog) -> CellLog:
     up_V, up_A = (np.interp(soc, up_soc, column) for column in (up_V, up_A))
     rest_V = (up_A * down_V + down_A * up_V) / (up_A + down_A)
     time_s = np.linspace(0.0, SLOW_HOURS * SECONDS_PER_HOUR, SLOW_ROWS)
-    begin_s = time_s[-1] + SECONDS_PER_HOUR
+    begin_s = time_s[-1] + time_s[1]  # without a gap, so that the charge is known to start empty
     current_A = np.full(SLOW_ROWS, size_Ah / SLOW_HOURS)
+    current_A[0] = 0.0
     return CellLog(
         f"{down.name}_slow",
         np.concatenate([time_s, time_s + begin_s]),
