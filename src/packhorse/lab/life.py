@@ -76,11 +76,22 @@ class Aged(NamedTuple):
 class Explained(NamedTuple):
     """A log and the aged cell that explains it."""
 
-    unknowns: Array  # (3,)
+    unknowns: Array  # (3,) those that last, and the SOC at the start
     covariance: Array  # (3, 3)
     leaning: Array  # (3,)
     left_V: Array  # (times,)
+    soc: Array  # (times,)
+
+
+class Compared(NamedTuple):
+    """A log against an aged cell, each (times,) but for the slopes."""
+
     soc: Array
+    left_V: Array  # measured less expected
+    far: Array  # the same, in sigmas
+    slopes: Array  # (times, 3) what each unknown does to the voltage
+    growth_V: Array  # what the growth does to it
+    weight: Array  # as many measurements as the errors of the tables are new, the far ones less (Cauchy)
 
 
 def capacities(logs: list[CellLog], cell: CellFile) -> list[tuple[float, float]]:
@@ -153,12 +164,18 @@ def grown(tables: Cell, cell: CellFile, aged: Aged, log: CellLog) -> Aged:
 
 
 def corrected(tables: Cell, cell: CellFile, aged: Aged, log: CellLog) -> Aged:
-    """What is believed after one discharge; as before where nothing explains it."""
-    found = explained(tables, cell, aged, log)
+    """What is believed after one discharge; as before where no aged cell explains it."""
+    try:
+        found = explained(tables, cell, aged, log)
+    except np.linalg.LinAlgError:
+        return aged
     if found is None:
         return aged
-    lasting = found.unknowns[:LASTING], found.covariance[:LASTING, :LASTING], found.leaning[:LASTING]
-    aged = aged._replace(lasting=lasting[0], covariance=lasting[1], leaning=lasting[2])
+    aged = aged._replace(
+        lasting=found.unknowns[:LASTING],
+        covariance=found.covariance[:LASTING, :LASTING],
+        leaning=found.leaning[:LASTING],
+    )
     if not aged.learned and np.ptp(found.soc) > LEARN_SOC:
         aged = aged._replace(missed_V=over_soc(found.soc, found.left_V), learned=True)
     return aged
@@ -174,28 +191,34 @@ def over_soc(soc: Array, left_V: Array) -> Array:
 
 
 def explained(tables: Cell, cell: CellFile, aged: Aged, log: CellLog) -> Explained | None:
-    """The most likely aged cell, given a log and what was believed before; None where there is none."""
+    """The most likely aged cell, given a log and what was believed before.
+
+    None where even that one shows other voltages most of the time, or is no cell.
+    """
     start, start_sigma = start_of(tables, aged, log)
     mean = np.append(aged.lasting, start)
     prior = np.zeros((UNKNOWNS, UNKNOWNS))
     prior[:LASTING, :LASTING] = np.linalg.inv(aged.covariance)
     prior[START, START] = start_sigma**-2
-    away_K = float(np.min(np.abs(np.array(cell.resistance.degC) - typical_degC(log))))
+    wrong_V = WRONG_V_PER_K * float(np.min(np.abs(np.array(cell.resistance.degC) - typical_degC(log))))
     unknowns = mean
     for _ in range(ROUNDS):
-        soc, left_V, slopes, weight = compared(tables, aged, unknowns, log, WRONG_V_PER_K * away_K)
-        matrix = (slopes[:, :UNKNOWNS].T * weight) @ slopes[:, :UNKNOWNS] + prior
-        right = (slopes[:, :UNKNOWNS].T * weight) @ left_V - prior @ (unknowns - mean)
+        against = compared(tables, aged, unknowns, wrong_V, log)
+        weighted = against.slopes.T * against.weight
+        matrix = weighted @ against.slopes + prior
+        right = weighted @ against.left_V - prior @ (unknowns - mean)
         if not (np.all(np.isfinite(matrix)) and np.all(np.isfinite(right))):
             return None
         step = np.clip(np.linalg.solve(matrix, right), -STEP_MOST, STEP_MOST)
         unknowns = np.clip(unknowns + step, LEAST, MOST)
         if np.max(np.abs(step)) < DONE:
             break
-    covariance = np.linalg.inv(matrix)
-    doubt_V = GROWTH_SIGMA * slopes[:, UNKNOWNS]
-    leaning = covariance @ (prior @ np.append(aged.leaning, 0.0) - (slopes[:, :UNKNOWNS].T * weight) @ doubt_V)
-    return Explained(unknowns, covariance, leaning, left_V, soc)
+    at_bound = (unknowns <= LEAST) | (unknowns >= MOST)
+    if np.any(at_bound[:LASTING]) or np.median(against.far) > GATE:
+        return None
+    covariance = np.asarray(np.linalg.inv(matrix), dtype=np.float64)
+    leaning = covariance @ (prior @ np.append(aged.leaning, 0.0) - weighted @ (GROWTH_SIGMA * against.growth_V))
+    return Explained(unknowns, covariance, leaning, against.left_V, against.soc)
 
 
 def start_of(tables: Cell, aged: Aged, log: CellLog) -> tuple[float, float]:
@@ -216,18 +239,20 @@ def met(tables: Cell, cell_V: float, current_A: float, degC: float) -> tuple[flo
     return located(tables, cell_V, current_A, degC, 0.5, START_SIGMA_MOST)
 
 
-def compared(tables: Cell, aged: Aged, unknowns: Array, log: CellLog, wrong_V: float) -> tuple[Array, Array, Array, Array]:
-    """SOC, what is left of the voltage, what each unknown and the growth do to it, and the weight of each row."""
-    soc, model_V, sigma_V = shown(tables, aged, np.append(unknowns, GROWTH), log)
+def compared(tables: Cell, aged: Aged, unknowns: Array, wrong_V: float, log: CellLog) -> Compared:
+    """A log against an aged cell."""
+    here = np.append(unknowns, GROWTH)
+    soc, model_V, sigma_V = shown(tables, aged, here, log)
     slopes = np.empty((soc.size, UNKNOWNS + 1))
     for k in range(UNKNOWNS + 1):
-        moved = np.append(unknowns, GROWTH)
-        moved[k] += NUDGE[k]
-        slopes[:, k] = (shown(tables, aged, moved, log)[1] - model_V) / NUDGE[k]
+        there = here.copy()
+        there[k] += NUDGE[k]
+        slopes[:, k] = (shown(tables, aged, there, log)[1] - model_V) / NUDGE[k]
     left_V, sigma_V = log.cell_V - model_V, np.hypot(sigma_V, wrong_V)
-    fresh_share = np.abs(np.diff(soc, prepend=soc[0])) / tables.slow_soc + steps_s(log) / tables.slow_s
-    far2 = (left_V / (GATE * sigma_V)) ** 2
-    return soc, left_V, slopes, np.minimum(fresh_share, 1.0) / (sigma_V**2 * (1.0 + far2))
+    far = np.abs(left_V) / sigma_V
+    new = np.minimum(np.abs(np.diff(soc, prepend=soc[0])) / tables.slow_soc + steps_s(log) / tables.slow_s, 1.0)
+    weight = new / (sigma_V**2 * (1.0 + (far / GATE) ** 2))
+    return Compared(soc, left_V, far, slopes[:, :UNKNOWNS], slopes[:, UNKNOWNS], weight)
 
 
 def shown(tables: Cell, aged: Aged, unknowns: Array, log: CellLog) -> tuple[Array, Array, Array]:
