@@ -9,7 +9,8 @@ import laboratory
 from packhorse.app.score import identified
 from packhorse.io.cell_logs import CellLog
 from packhorse.lab.life import capacities, fresh
-from packhorse.lab.score import capacity
+from packhorse.lab.score import capacity, files
+from packhorse.lab.score.campaign import load, matched
 from packhorse.lab.score.metrics import SIGMAS_90
 from packhorse.pack.description import CellFile
 from packhorse.pack.load import load_cell
@@ -178,3 +179,21 @@ def test_published_lives_are_followed(name: str) -> None:
     row = capacity.line(part, capacities(part.logs, made), made.capacity_Ah, "", relative=True)
     assert row.rmse < 0.03
     assert row.covered > 0.88
+
+
+def test_drives_that_nobody_looked_at_when_the_settings_were_chosen_tell_the_capacity_of_the_slow_test() -> None:
+    """LG HG2 hardly ages in its campaign; its capacity at 25 degC is that of C/20, 2.781 Ah.
+
+    At -10 degC the same gives 1 to 3 % too little, and at -20 degC 9 to 15 %: too cold to tell a capacity.
+    """
+    campaign = load("lg_hg2")
+    folder = REAL / campaign.folder
+    if not folder.exists():
+        pytest.skip("lg_hg2 lies only where the real data are")
+    drives = [path for degC in ("25", "10", "0") for path in matched(folder, [f"{degC}degC_*_Mixed[5-8].parquet"])]
+    made = identified(files.training(campaign, campaign.split[0], folder))
+    told_Ah, _ = columns_of(capacities([files.log(campaign, path) for path in drives], made))
+    assert len(drives) >= 10
+    error = told_Ah / 2.781 - 1.0
+    assert np.sqrt(np.mean(error**2)) < 0.015
+    assert np.max(np.abs(error)) < 0.03

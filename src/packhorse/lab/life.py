@@ -6,7 +6,8 @@ explained as a whole by one aged cell, whose share of the capacity and whose res
 with their covariance; where the log started is found anew. This is an extended Kalman filter with one correction for
 each log, iterated (B. M. Bell, F. W. Cathey, IEEE Trans. Autom. Control 38 (1993) 294, doi 10.1109/9.250476).
 
-- Capacity means what it meant when the cell file was made: the charge from SOC 1 to 0 of its tables.
+- Capacity means what it meant when the cell file was made: the charge from SOC 1 to 0 of its tables, at their
+  reference temperature whatever that of the log.
 - What the file misses of this very cell is learned from the first long log and taken off all later ones: what ages is
   the difference.
 - An aged cell's resistance grows in the course of a discharge, about as its active material is lost. Nothing tells
@@ -41,8 +42,8 @@ RESISTANCE_AGEING = 0.5
 RESISTANCE_PER_K = 0.05
 """What a resistance factor learned at one temperature leaves unsaid at another, for each kelvin (assumed)."""
 GROWTH, GROWTH_SIGMA = 0.5, 0.15
-"""Resistance that a discharge builds up, in (1 / share - 1) for each SOC gone through, and its doubt. Assumed; that of
-two NASA cells, which agree."""
+"""Resistance factor that a discharge adds for each SOC gone through, over (1 / share - 1), and its doubt. Assumed with
+two NASA cells in view, between what suits one (0.75) and the other (0 to 0.5)."""
 WRONG_V_PER_K = 0.002
 """How wrong the voltage of the tables is for each kelvin away from where they were measured (assumed)."""
 FULL_SIGMA, FULL_DOUBT = 0.003, 0.3
@@ -54,12 +55,14 @@ BINS = 50
 BEYOND_V = 20.0
 """Below empty the voltage falls by this for each SOC."""
 MOST_JOINED_S = 86_400.0
+"""Logs are joined to no more than this, or a clock that never stops would be read again and again."""
 ROUNDS, STEP_MOST, DONE = 15, 0.2, 1e-5
 SHARE, RESISTANCE, START = range(3)
-LASTING, UNKNOWNS = 2, 3
+LASTING, UNKNOWNS, DOUBTS = 2, 3, 2
 NUDGE = np.array([1e-4, 1e-3, 1e-4, 1e-2])
 """By how much ln(share), resistance factor, start SOC and growth are moved to see what they do."""
 LEAST, MOST = np.array([math.log(0.3), 0.2, 0.0]), np.array([math.log(1.3), 10.0, 1.02])
+"""What lasts lies between these, or the log is not of this cell."""
 
 
 class Aged(NamedTuple):
@@ -67,7 +70,7 @@ class Aged(NamedTuple):
 
     lasting: Array  # (2,) ln(share of the capacity), resistance factor
     covariance: Array  # (2, 2)
-    leaning: Array  # (2,) by how much each would differ were the growth one sigma more
+    leaning: Array  # (2, 2) by how much each would differ were each doubt of the considered one sigma more
     missed_V: Array  # (SOC_NODES,) what this cell showed above the tables when first heard
     learned: bool
     degC: float  # of the last log, NaN before
@@ -78,7 +81,7 @@ class Explained(NamedTuple):
 
     unknowns: Array  # (3,) those that last, and the SOC at the start
     covariance: Array  # (3, 3)
-    leaning: Array  # (3,)
+    leaning: Array  # (3, 2)
     left_V: Array  # (times,)
     soc: Array  # (times,)
 
@@ -116,13 +119,13 @@ def capacities(logs: list[CellLog], cell: CellFile) -> list[tuple[float, float]]
 def fresh(cell: CellFile) -> Aged:
     """A cell as its file says, with the doubts that the file has."""
     doubt = np.diag([cell.capacity_sigma**2, cell.resistance_sigma**2])
-    return Aged(np.array([0.0, 1.0]), doubt, np.zeros(LASTING), np.zeros(SOC_GRID.size), False, math.nan)
+    return Aged(np.array([0.0, 1.0]), doubt, np.zeros((LASTING, DOUBTS)), np.zeros(SOC_GRID.size), False, math.nan)
 
 
 def answer(tables: Cell, aged: Aged) -> tuple[float, float]:
     """Capacity and sigma [Ah]."""
     capacity_Ah = tables.capacity_Ah * math.exp(aged.lasting[SHARE])
-    variance = aged.covariance[SHARE, SHARE] + aged.leaning[SHARE] ** 2
+    variance = aged.covariance[SHARE, SHARE] + float(np.sum(aged.leaning[SHARE] ** 2))
     return capacity_Ah, capacity_Ah * math.sqrt(variance)
 
 
@@ -217,7 +220,8 @@ def explained(tables: Cell, cell: CellFile, aged: Aged, log: CellLog) -> Explain
     if np.any(at_bound[:LASTING]) or np.median(against.far) > GATE:
         return None
     covariance = np.asarray(np.linalg.inv(matrix), dtype=np.float64)
-    leaning = covariance @ (prior @ np.append(aged.leaning, 0.0) - weighted @ (GROWTH_SIGMA * against.growth_V))
+    doubt_V = np.column_stack([GROWTH_SIGMA * against.growth_V, np.full(log.time_s.size, wrong_V)])
+    leaning = covariance @ (prior @ np.vstack([aged.leaning, np.zeros(DOUBTS)]) - weighted @ doubt_V)
     return Explained(unknowns, covariance, leaning, against.left_V, against.soc)
 
 
