@@ -32,9 +32,11 @@ def capacity_Ah(degC: float) -> float:
     return cell().capacity_Ah * physics.over_degC(cell().degC_nodes, degC, 2)
 
 
-def measured(name: str, time_s: Array, current_A: Array, degC: float, soc: float) -> CellLog:
-    """The log of a cell at rest that is given a current; it stops where its voltage leaves the limits."""
-    true, size_Ah = cell(), capacity_Ah(degC)
+def measured(
+    name: str, time_s: Array, current_A: Array, degC: float, soc: float, share: float = 1.0, resistance: float = 1.0
+) -> CellLog:
+    """The log of a cell at rest that is given a current; aged where it has not all its capacity or more resistance."""
+    true, size_Ah = cell(), share * capacity_Ah(degC)
     tau1_s, tau2_s, _ = physics.three_over_degC(true.degC_nodes, degC)
     dice = np.random.default_rng(sum(map(ord, name)))
     rc1_V, rc2_V = 0.0, 0.0
@@ -45,7 +47,7 @@ def measured(name: str, time_s: Array, current_A: Array, degC: float, soc: float
         ocv_V, _, r0, r1, r2 = physics.parameters(true.nodes, soc, degC)
         rc1_V = physics.relax(rc1_V, current_A[k], r1, np.exp(-dt_s / tau1_s))
         rc2_V = physics.relax(rc2_V, current_A[k], r2, np.exp(-dt_s / tau2_s))
-        cell_V[k] = physics.terminal_V(ocv_V, 0.0, rc1_V, rc2_V, r0, current_A[k])
+        cell_V[k] = ocv_V - resistance * (rc1_V + rc2_V + r0 * current_A[k])
     cell_V += NOISE_V * dice.standard_normal(time_s.size)
     return CellLog(name, time_s, current_A, cell_V, np.full(time_s.size, degC))
 

@@ -14,6 +14,7 @@ from packhorse.io.whole import must_be_writable, write_whole
 from packhorse.lab import score as scoring
 from packhorse.lab.estimate import estimate
 from packhorse.lab.identify import identify
+from packhorse.lab.life import capacities
 from packhorse.lab.score import Estimated, Estimator, Scores
 from packhorse.lab.score.campaign import load, shipped
 from packhorse.lab.score.page import bar, points, share
@@ -36,7 +37,14 @@ def score(data: Path, families: list[str] | None, docs: Path | None, out: Path |
         must_be_writable(docs / "estimation.md")
     chosen = there(data, families)
     console = Console(stderr=True)
-    scores = scoring.run(data, identified, estimator, chosen, console=console if console.is_terminal else None)
+    scores = scoring.run(
+        data,
+        identified,
+        estimator,
+        chosen,
+        capacity_of=None if families else capacities,
+        console=console if console.is_terminal else None,
+    )
     written = [] if docs is None else scoring.write_page(scores, docs)[:1]
     if out is not None:
         write_whole(out, scoring.report(scores).encode())

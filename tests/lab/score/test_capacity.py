@@ -63,6 +63,23 @@ def test_the_first_cycle_is_a_discharge_a_rest_and_a_charge() -> None:
     assert abs(flowed[-1]) < 1e-9
 
 
+def test_equilibrium_lies_between_a_fast_discharge_and_a_fast_charge_whatever_their_currents() -> None:
+    """3 + SOC volts behind 0.1 ohm, down at 2 A and up at 0.8 A."""
+    legs = []
+    for amps in (2.0, -0.8):
+        time_s = np.arange(0.0, 2.0 / abs(amps) * 3600.0 + 1.0, 30.0)
+        gone = amps * time_s / 7200.0
+        soc = 1.0 - gone if amps > 0.0 else -gone
+        column = np.full(time_s.size, amps)
+        legs.append(CellLog("leg", time_s, column, 3.0 + soc - 0.1 * column, np.full(time_s.size, 24.0)))
+    log = capacity.slow_instead(*legs)
+    down = log.current_A > 0.0
+    soc = 1.0 - np.cumsum(np.diff(log.time_s, prepend=0.0) * log.current_A)[down] / 7200.0
+    np.testing.assert_allclose(log.cell_V[down], 3.0 + soc, atol=2e-3)
+    with pytest.raises(capacity.ReadError, match="holds no charge"):
+        capacity.slow_instead(legs[0], legs[0])
+
+
 @pytest.mark.parametrize("cell", capacity.NASA_CELLS)
 def test_nasa_capacities_are_what_flowed_in_their_discharge(cell: str) -> None:
     found = capacity.nasa(real("nasa_pcoe"), cell)
