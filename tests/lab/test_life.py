@@ -177,7 +177,7 @@ def test_published_lives_are_followed(name: str) -> None:
     assert row.width < 0.04
     part = capacity.cut_short(whole)
     row = capacity.line(part, capacities(part.logs, made), made.capacity_Ah, "", relative=True)
-    assert row.rmse < 0.03
+    assert row.rmse < 0.04
     assert row.covered > 0.88
 
 

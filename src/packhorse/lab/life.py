@@ -49,6 +49,8 @@ WRONG_V_PER_K = 0.002
 FULL_SIGMA, FULL_DOUBT = 0.003, 0.3
 """A cell found near its largest voltage has just been charged full, but for this, and this share of what its voltage
 lacks (assumed)."""
+LEARNED_SHARE = 1.0 / 3.0
+"""How much of the tables' errors remains once what they miss of this very cell has been taken off (assumed)."""
 LEARN_SOC = 0.3
 """A log that goes through less SOC says too little of what the file misses."""
 BINS = 50
@@ -252,7 +254,8 @@ def compared(tables: Cell, aged: Aged, unknowns: Array, wrong_V: float, log: Cel
         there = here.copy()
         there[k] += NUDGE[k]
         slopes[:, k] = (shown(tables, aged, there, log)[1] - model_V) / NUDGE[k]
-    left_V, sigma_V = log.cell_V - model_V, np.hypot(sigma_V, wrong_V)
+    remains = LEARNED_SHARE if aged.learned else 1.0
+    left_V, sigma_V = log.cell_V - model_V, np.hypot(remains * sigma_V, wrong_V)
     far = np.abs(left_V) / sigma_V
     new = np.minimum(np.abs(np.diff(soc, prepend=soc[0])) / tables.slow_soc + steps_s(log) / tables.slow_s, 1.0)
     weight = new / (sigma_V**2 * (1.0 + (far / GATE) ** 2))
