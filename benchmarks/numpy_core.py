@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 import numpy_belief
+import numpy_outlook
 from packhorse.bms import EVENT_COLUMNS, SECONDS_PER_HOUR, SIGNALS
 from packhorse.control.balancing import LIMP
 from packhorse.control.charging import FULL_V, Charge
@@ -21,7 +22,6 @@ from packhorse.control.contactors import LEAST_PRECHARGE_S, OPEN_AFTER_WARNING, 
 from packhorse.control.limits import (
     CHARGE,
     DISCHARGE,
-    DOUBT_MAX,
     MAX_DEGC,
     MAX_V,
     MIN_DEGC,
@@ -31,6 +31,8 @@ from packhorse.control.limits import (
     STEADY,
 )
 from packhorse.control.thermal import FULL_K, IDLE_PUMP, Heat
+from packhorse.estimation.outlook import DOUBT_MAX
+from packhorse.estimation.power import HORIZONS_S
 from packhorse.estimation.temperature import ROOM_DEGC
 from packhorse.pack.known import LARGEST
 from packhorse.pack.words import (
@@ -68,6 +70,7 @@ class Tables(NamedTuple):
     """A pack's tables, laid out for gathering, and what of them never changes."""
 
     cell: numpy_belief.Tables
+    outlook: numpy_outlook.Tables
     points: list[list[list[float]]]  # node tables as Python lists: [temperature][SOC][parameter]
     ratings_A: list[list[float]]  # rows of `degC_nodes` as Python lists
     room: list[float]  # one such row at room temperature
@@ -80,6 +83,7 @@ def prepare(pack: Pack) -> Tables:
     ratings_A = cell.degC_nodes.tolist()
     return Tables(
         cell=numpy_belief.prepare(cell),
+        outlook=numpy_outlook.prepare(cell),
         points=cell.nodes[:, :, :4].tolist(),
         ratings_A=ratings_A,
         room=[over_degC(ratings_A, ROOM_DEGC, column) for column in range(7)],
@@ -125,19 +129,20 @@ def cell_degC(tables: Tables, frame: Frame) -> Array:
     return np.where(heard, probe_degC, spare).take(tables.cells, axis=1)
 
 
-def summary(pack: Pack, tables: Tables, belief: Belief) -> Estimate:
-    """Weakest and strongest cell, SOC and energy."""
+def summary(
+    pack: Pack, tables: Tables, belief: Belief, health: Array, frame: Frame, degC: Array, told: Array
+) -> Estimate:
+    """Weakest and strongest cell, SOC, energy, power and health."""
     weakest, strongest = belief.soc.argmin(axis=1), belief.soc.argmax(axis=1)
     string = np.arange(pack.strings)
     soc_min, soc_max = belief.soc[string, weakest], belief.soc[string, strongest]
     variance = belief.covariance[:, 0]
     sigma = np.sqrt(np.maximum(variance[string, weakest], variance[string, strongest]))
-    string_soc, energy_kWh = [], 0.0
+    string_soc = []
     for give, most in zip(soc_min.tolist(), soc_max.tolist(), strict=True):
         whole = give + (1.0 - most)
         string_soc.append(give / whole if whole > 0.0 else 0.0)
-        ocv_V = at_point(tables, 0.5 * give, 25.0)[0]
-        energy_kWh += give * pack.cell.capacity_Ah * ocv_V * pack.series / 1000.0
+    joined = (told[:, :2] > 0.0).all(axis=1) & (frame.contactor[:, :2] != 0.0).all(axis=1)
     return Estimate(
         np.array(string_soc),
         sigma,
@@ -147,7 +152,9 @@ def summary(pack: Pack, tables: Tables, belief: Belief) -> Estimate:
         strongest.astype(np.float64),
         sum(string_soc) / pack.strings,
         float(sigma.sum()) / pack.strings,
-        energy_kWh,
+        *numpy_outlook.energy(pack, tables.outlook, belief, degC),
+        numpy_outlook.power(pack, tables.outlook, belief, degC, joined),
+        *numpy_outlook.healths(pack, tables.outlook, health, degC),
     )
 
 
@@ -602,10 +609,10 @@ def step(pack: Pack, tables: Tables, was: State, frame: Frame) -> tuple[State, O
     dt_s = elapsed_s if elapsed_s > 0.0 else 0.0
     heard_V = np.abs(frame.cell_V) < LARGEST
 
-    belief = numpy_belief.step(
-        pack, tables.cell, was.belief, frame, cell_degC(tables, frame), was.control.bleed, was.control.contactor, dt_s
-    )
-    estimate = summary(pack, tables, belief)
+    told_bleed, told_contactor, degC = was.control.bleed, was.control.contactor, cell_degC(tables, frame)
+    belief = numpy_belief.step(pack, tables.cell, was.belief, frame, degC, told_bleed, told_contactor, dt_s)
+    health = numpy_outlook.follow(pack, was.health, belief, frame, told_bleed, dt_s)
+    estimate = summary(pack, tables, belief, health, frame, degC, told_contactor)
 
     signal, place = judge(pack, tables, was, frame, heard_V)
     watched, judged = watching(pack, was.watch, frame, heard_V, signal, dt_s)
@@ -623,7 +630,7 @@ def step(pack: Pack, tables: Tables, was: State, frame: Frame) -> tuple[State, O
     now = Control(*plan, contactor, bled, granted.string_A, heat.cooling, heat.heating, asked.done)
     command = Command(contactor, bled, *heat[:4], asked.charge_A, asked.charge_V, plan.stage)
     time_s = was.time_s if elapsed_s <= 0.0 or not is_known(frame.time_s) else frame.time_s
-    state = State(time_s, belief, watched, now, throughput(was.throughput, frame, dt_s))
+    state = State(time_s, belief, watched, now, throughput(was.throughput, frame, dt_s), health)
     events = changes(pack, was.watch, watched, frame, signal, place)
     return state, Output(estimate, signal, place, granted, command, events)
 
@@ -643,6 +650,7 @@ def replay(pack: Pack, state: State, frames: Frames) -> tuple[State, Record]:
         np.empty(times),
         np.empty(times),
         np.empty(times),
+        np.empty(times),
         *per_string,
         np.empty((times, SIGNALS, strings)),
         np.empty((times, SIGNALS, strings)),
@@ -652,6 +660,9 @@ def replay(pack: Pack, state: State, frames: Frames) -> tuple[State, Record]:
         np.empty((times, strings)),
         np.empty((times, 4)),
         np.empty((times, 2)),
+        np.empty((times, 2, len(HORIZONS_S))),
+        np.empty((times, strings, 3)),
+        np.empty((times, strings, 2)),
         np.empty(0),
     )
     found = [np.empty((0, EVENT_COLUMNS))]
@@ -669,7 +680,12 @@ def keep(record: Record, k: int, time_s: float, output: Output) -> None:
     """Write one output into row `k` of a record."""
     estimate, granted, command = output.estimate, output.limits, output.command
     record.time_s[k], record.soc[k], record.soc_sigma[k] = time_s, estimate.soc, estimate.soc_sigma
-    record.energy_kWh[k] = estimate.energy_kWh
+    record.energy_kWh[k], record.energy_sigma_kWh[k] = estimate.energy_kWh, estimate.energy_sigma_kWh
+    record.power_W[k], record.health[k], record.health_sigma[k] = (
+        estimate.power_W,
+        estimate.health,
+        estimate.health_sigma,
+    )
     record.string_soc[k], record.string_soc_sigma[k] = estimate.string_soc, estimate.string_soc_sigma
     record.soc_min[k], record.soc_max[k] = estimate.soc_min, estimate.soc_max
     record.signal[k], record.place[k] = output.signal, output.place
@@ -679,6 +695,13 @@ def keep(record: Record, k: int, time_s: float, output: Output) -> None:
     record.bleeding[k] = command.bleed.sum(axis=1)
     record.thermal[k] = command[2:6]
     record.charge[k] = command[6:8]
+
+
+def apart(ours: tuple[State, Record], peer: tuple[State, Record]) -> tuple[float, float]:
+    """Largest difference between two replays, and that between their powers, which each searches in its own way."""
+    (state, record), (their_state, theirs) = ours, peer
+    rest = furthest((state, record._replace(power_W=np.empty(0))), (their_state, theirs._replace(power_W=np.empty(0))))
+    return rest, furthest(record.power_W, theirs.power_W)
 
 
 def furthest(a: object, b: object) -> float:

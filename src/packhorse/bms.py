@@ -16,6 +16,8 @@ import numpy as np
 
 from packhorse import control, estimation, protection
 from packhorse.compiled import compiled, part
+from packhorse.estimation.health import HEALTHS, USABLE
+from packhorse.estimation.power import HORIZONS_S
 from packhorse.pack.known import known
 from packhorse.pack.words import (
     Array,
@@ -36,6 +38,7 @@ from packhorse.pack.words import (
 SECONDS_PER_HOUR = 3600.0
 EVENT_COLUMNS = 7
 SIGNALS = len(Signal)
+HORIZONS = len(HORIZONS_S)
 
 
 def start(pack: Pack) -> State:
@@ -46,6 +49,7 @@ def start(pack: Pack) -> State:
         watch=protection.begin(pack.faults.signal.shape[0], pack.strings, pack.series),
         control=control.begin(pack.strings, pack.series),
         throughput=np.zeros((pack.strings, 4)),
+        health=estimation.unheard(pack.strings),
     )
 
 
@@ -68,7 +72,8 @@ def step(pack: Pack, was: State, frame: Frame) -> tuple[State, Output]:
     told = was.control
 
     belief = estimation.step(pack, was.belief, frame, told.bleed, told.contactor, dt_s)
-    estimate = estimation.summary(pack, belief)
+    health = estimation.follow(pack, was.health, belief, frame, told.bleed, dt_s)
+    estimate = estimation.summary(pack, belief, health, frame, told.contactor)
 
     signal, place = protection.judge(pack, frame, was.watch, told)
     watch, verdict = protection.step(pack, was.watch, frame, signal, dt_s)
@@ -105,7 +110,7 @@ def step(pack: Pack, was: State, frame: Frame) -> tuple[State, Output]:
         plan.stage,
     )
     time_s = was.time_s if elapsed_s <= 0.0 or not known(frame.time_s) else frame.time_s
-    state = State(time_s, belief, watch, now, throughput(was.throughput, frame, dt_s))
+    state = State(time_s, belief, watch, now, throughput(was.throughput, frame, dt_s), health)
     return state, Output(
         estimate, signal, place, limits, command, changes(pack, was.watch, watch, frame, signal, place)
     )
@@ -198,6 +203,7 @@ def blank_record(times: int, strings: int) -> Record:
         np.empty(times),
         np.empty(times),
         np.empty(times),
+        np.empty(times),
         np.empty((times, strings)),
         np.empty((times, strings)),
         np.empty((times, strings)),
@@ -210,6 +216,9 @@ def blank_record(times: int, strings: int) -> Record:
         np.empty((times, strings)),
         np.empty((times, 4)),
         np.empty((times, 2)),
+        np.empty((times, 2, HORIZONS)),
+        np.empty((times, strings, HEALTHS)),
+        np.empty((times, strings, USABLE)),
         np.empty((0, EVENT_COLUMNS)),
     )
 
@@ -219,7 +228,12 @@ def keep(record: Record, k: int, time_s: float, output: Output) -> None:
     """Write one output into row `k` of a record."""
     estimate, limits, command = output.estimate, output.limits, output.command
     record.time_s[k], record.soc[k], record.soc_sigma[k] = time_s, estimate.soc, estimate.soc_sigma
-    record.energy_kWh[k] = estimate.energy_kWh
+    record.energy_kWh[k], record.energy_sigma_kWh[k] = estimate.energy_kWh, estimate.energy_sigma_kWh
+    record.power_W[k], record.health[k], record.health_sigma[k] = (
+        estimate.power_W,
+        estimate.health,
+        estimate.health_sigma,
+    )
     record.string_soc[k], record.string_soc_sigma[k] = estimate.string_soc, estimate.string_soc_sigma
     record.soc_min[k], record.soc_max[k] = estimate.soc_min, estimate.soc_max
     record.signal[k], record.place[k] = output.signal, output.place
@@ -262,6 +276,7 @@ def with_events(record: Record, rows: Array) -> Record:
         r.soc,
         r.soc_sigma,
         r.energy_kWh,
+        r.energy_sigma_kWh,
         r.string_soc,
         r.string_soc_sigma,
         r.soc_min,
@@ -274,6 +289,9 @@ def with_events(record: Record, rows: Array) -> Record:
         r.bleeding,
         r.thermal,
         r.charge,
+        r.power_W,
+        r.health,
+        r.health_sigma,
         rows,
     )
 

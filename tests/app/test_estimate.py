@@ -1,6 +1,5 @@
 """`packhorse estimate`: every row of a log is answered, and what cannot be is refused in one line."""
 
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -13,9 +12,6 @@ from typer.testing import CliRunner, Result
 import laboratory
 from packhorse.app.main import app
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("packhorse.lab.estimate") is None, reason="there is no estimator yet"
-)
 DEGC = 25.0
 SETTLED = 60
 """Rows after which a start that was told has been weighed against the voltage."""
@@ -56,19 +52,21 @@ def test_every_row_is_answered(log: Path, suffix: str) -> None:
     assert said["file"] == str(out)
 
 
-@pytest.mark.xfail(reason="lab.estimate.Estimates has no power yet", strict=True)
 def test_power_is_among_the_columns(log: Path) -> None:
     out = log.with_name("out.parquet")
     assert call("estimate", laboratory.CELL, log, "-o", out).exit_code == 0
-    names = pl.read_parquet_schema(out)
-    assert {f"sop_{way}_{horizon}s_W" for way in ("discharge", "charge") for horizon in (2, 10, 30, 600)} <= set(names)
+    names = set(pl.read_parquet_schema(out))
+    assert {f"sop_{way}_{horizon}s_W" for way in ("discharge", "charge") for horizon in (2, 10, 30, 600)} <= names
+    assert {"soe_Wh", "soe_sigma_Wh"} <= names
+    assert {"capacity_health", "resistance_health", "usable_health"} <= names
 
 
 def test_the_summary_is_short_and_starts_from_the_first_voltage(log: Path) -> None:
     done = call("estimate", laboratory.CELL, log, "-o", log.with_name("out.csv"))
     assert done.exit_code == 0, done.output
     labels = [line.split("  ")[0] for line in done.stdout.splitlines()]
-    assert labels == ["rows", "SOC at the end", "capacity", "current offset", "written", "took"]
+    believed = ["SOC at the end", "capacity", "current offset", "power for 10 s", "energy left"]
+    assert labels == ["rows", *believed, "written", "took"]
 
 
 def test_a_log_without_temperature_is_told_one(log: Path) -> None:

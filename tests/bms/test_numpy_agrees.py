@@ -11,7 +11,7 @@ from packhorse import bms
 from packhorse.pack.words import Frames
 from packs import calm, closed, small_pack
 
-CLOSE = 1e-9
+CLOSE, CLOSE_POWER = 1e-9, 1e-5
 PACK = pack_of(2, 12)
 TIMES = 240
 
@@ -49,7 +49,9 @@ def garbled(frames: Frames, share: float) -> Frames:
 def test_numpy_gives_the_same_life(spoil) -> None:
     frames = spoil(life(PACK, TIMES))
     compiled = bms.replay(PACK, bms.start(PACK), frames)
-    assert numpy_core.furthest(compiled, numpy_core.replay(PACK, bms.start(PACK), frames)) < CLOSE
+    off, power_off = numpy_core.apart(compiled, numpy_core.replay(PACK, bms.start(PACK), frames))
+    assert off < CLOSE
+    assert power_off < CLOSE_POWER
 
 
 def test_the_faulty_life_has_faults_and_all_stages() -> None:
@@ -71,4 +73,7 @@ def test_numpy_follows_a_pack_that_charges_balances_and_opens(asked: str) -> Non
     block = stacked(frames)
     compiled = bms.replay(pack, state, block)
     assert compiled[1].bleeding.max() > 0
-    assert numpy_core.furthest(compiled, numpy_core.replay(pack, state, block)) < CLOSE
+    off, power_off = numpy_core.apart(compiled, numpy_core.replay(pack, state, block))
+    assert off < CLOSE
+    assert power_off < CLOSE_POWER
+    assert compiled[1].power_W.max() > 0.0

@@ -42,6 +42,7 @@ def recorded(outputs: list[Output], times: list[float]) -> list[np.ndarray]:
         [o.estimate.soc for o in outputs],
         [o.estimate.soc_sigma for o in outputs],
         [o.estimate.energy_kWh for o in outputs],
+        [o.estimate.energy_sigma_kWh for o in outputs],
         [o.estimate.string_soc for o in outputs],
         [o.estimate.string_soc_sigma for o in outputs],
         [o.estimate.soc_min for o in outputs],
@@ -54,6 +55,9 @@ def recorded(outputs: list[Output], times: list[float]) -> list[np.ndarray]:
         [o.command.bleed.sum(axis=1) for o in outputs],
         [o.command[2:6] for o in outputs],
         [o.command[6:8] for o in outputs],
+        [o.estimate.power_W for o in outputs],
+        [o.estimate.health for o in outputs],
+        [o.estimate.health_sigma for o in outputs],
         np.concatenate([o.events for o in outputs]),
     ]
     return [np.asarray(field, dtype=np.float64) for field in out]

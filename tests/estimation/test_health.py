@@ -9,15 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from packhorse.cell import physics
 from packhorse.estimation.energy import ASSUMED_RATE_C
 from packhorse.estimation.health import (
     START_SIGMA,
     Health,
-    capacity_seen,
+    health_seen,
     new,
     observe,
-    resistance_seen,
     usable,
 )
 from packhorse.pack.compile import compile_cell
@@ -168,20 +166,9 @@ def test_what_is_not_an_observation_is_left_out(nothing: float) -> None:
         assert now.variance > was.variance
 
 
-@given(name, st.floats(0.5, 1.1), st.floats(-30, 55))
-@quick
-def test_the_temperature_is_taken_out_of_the_capacity(which: str, health: float, degC: float) -> None:
-    cell = CELLS[which]
-    _, _, share = physics.three_over_degC(cell.degC_nodes, degC)
-    _, _, room = physics.three_over_degC(cell.degC_nodes, 25.0)
-    seen, sigma = capacity_seen(cell, health * cell.capacity_Ah * share / room, 0.01 * cell.capacity_Ah, degC)
-    assert seen == pytest.approx(health)
-    assert sigma == pytest.approx(0.01 * room / share)
-
-
 def test_resistance_twice_that_of_new_is_half_the_health() -> None:
-    assert resistance_seen(2.0, 0.1) == pytest.approx((0.5, 0.025))
-    assert resistance_seen(1.0, 0.0) == (1.0, 0.0)
+    assert health_seen(2.0, 0.1) == pytest.approx((0.5, 0.025))
+    assert health_seen(1.0, 0.0) == (1.0, 0.0)
 
 
 @pytest.mark.parametrize("which", sorted(CELLS))

@@ -122,7 +122,7 @@ def test_a_damaged_state_is_refused_or_still_has_every_bit(tmp_path: Path, at: i
 
 
 def leaves(state: State, **changes: Any) -> dict[str, Any]:
-    flat = {"time_s": state.time_s, "throughput": state.throughput}
+    flat = {name: getattr(state, name) for name in ("time_s", "throughput", "health")}
     for name in ("belief", "watch", "control"):
         flat |= {f"{name}.{key}": value for key, value in getattr(state, name)._asdict().items()}
     return {**flat, **{name.replace("__", "."): value for name, value in changes.items()}}

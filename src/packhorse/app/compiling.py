@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 REPLAY, STEP, TWIN = "packhorse_*/bms.replay-*.nbi", "packhorse_*/bms.step-*.nbi", "twin_*/truck.step-*.nbi"
 """Where the cache keeps what, as patterns."""
-REPLAY_S, RUN_S = 20, 25
+REPLAY_S, RUN_S = 30, 40
 """About how long it takes to compile the core alone, and together with the twin beside it."""
 
 

@@ -89,10 +89,24 @@ def content(found: Estimates, out: Path) -> bytes:
     return buffer.getvalue()
 
 
+SUMMED_UP = (
+    "soc",
+    "soc_sigma",
+    "capacity_Ah",
+    "capacity_sigma_Ah",
+    "current_offset_A",
+    "current_offset_sigma_A",
+    "sop_discharge_10s_W",
+    "sop_charge_10s_W",
+    "soe_Wh",
+    "soe_sigma_Wh",
+)
+"""Columns of which the summary says the last row."""
+
+
 def facts(cell: CellFile, log: CellLog, found: Estimates) -> dict[str, Any]:
     """The summary for machines: what is believed after the last row; None for what is not known."""
-    names = ("soc", "soc_sigma", "capacity_Ah", "capacity_sigma_Ah", "current_offset_A", "current_offset_sigma_A")
-    last = {name: float(getattr(found, name)[-1]) for name in names}
+    last = {name: float(getattr(found, name)[-1]) for name in SUMMED_UP}
     return {
         "log": log.name,
         "cell": cell.name,
@@ -110,6 +124,8 @@ def lines(said: dict[str, Any]) -> list[tuple[str, str]]:
         ("SOC at the end", with_sigma(said["soc"], said["soc_sigma"], 100.0, 1, "%")),
         ("capacity", with_sigma(said["capacity_Ah"], said["capacity_sigma_Ah"], 1.0, 3, "Ah")),
         ("current offset", with_sigma(said["current_offset_A"], said["current_offset_sigma_A"], 1000.0, 0, "mA")),
+        ("power for 10 s", power(said["sop_discharge_10s_W"], said["sop_charge_10s_W"])),
+        ("energy left", with_sigma(said["soe_Wh"], said["soe_sigma_Wh"], 1.0, 1, "Wh")),
         ("written", said["file"]),
         ("took", f"{said['taken_s']:.1f} s"),
     ]
@@ -121,3 +137,8 @@ def with_sigma(value: float | None, sigma: float | None, factor: float, digits: 
     if value is None or sigma is None:
         return "unknown"
     return f"{factor * value:.{digits}f} {unit} (± {2 * factor * sigma:.{digits}f})"
+
+
+def power(out_W: float | None, in_W: float | None) -> str:
+    """What can be given and taken."""
+    return "unknown" if out_W is None or in_W is None else f"{out_W:.0f} W out, {in_W:.0f} W in"

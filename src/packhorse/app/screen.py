@@ -13,12 +13,14 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from packhorse.app import say
+from packhorse.estimation.power import HORIZONS_S
 from packhorse.pack.faults import fault_rows
 from packhorse.pack.words import Event, Frame, Output, Pack, Severity, Signal, Stage
 
 WIDE = 96
 FIXED_LINES, FAULT_AND_EVENT_LINES = 9, 8
 STRINGS_SHOWN = 8
+TEN_S = HORIZONS_S.index(10.0)
 COLOURS = {
     Severity.INFO: "cyan",
     Severity.WARNING: "yellow",
@@ -113,6 +115,9 @@ def power(moment: Moment, width: int) -> list[Text]:
         f"Charge  {say.plus_minus(estimate.soc, estimate.soc_sigma)}{gap}{say.number(estimate.energy_kWh)} kWh left"
         f"{gap}link {say.number(frame.link_V)} V"
     )
+    if width >= WIDE:
+        out_kW, into_kW = estimate.power_W[:, TEN_S] / 1000.0
+        charge.append(f"{gap}for 10 s {out_kW:.0f} kW out, {into_kW:.0f} kW in")
     return [pack, charge]
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from packhorse.cell import physics
 from packhorse.compiled import part
 from packhorse.control.contactors import THERMAL_S, Plan, gathering, string_V
+from packhorse.estimation.outlook import DOUBT_MAX
 from packhorse.pack.known import known
 from packhorse.pack.words import Array, Control, Estimate, Frame, Limits, Pack, Reason, Signal, Stage
 from packhorse.protection import Verdict
@@ -35,8 +36,6 @@ STEADY, PEAK = 3, 5
 """Columns of the ratings over temperature: steady discharge and ten-second discharge; charge is one further."""
 ROOM_DEGC = 25.0
 PEAK_S = 10.0
-DOUBT_MAX = 0.1
-"""At most this much SOC is held back for doubt, or a flat curve would stop the truck."""
 
 
 class Bound(NamedTuple):

@@ -82,6 +82,8 @@ START_POINTS = 201
 TINY = 1e-25
 """Numbers below this are taken for zero, or the processor would crawl through denormals."""
 COVARIANCES = 15
+SOC_ROW, CHARGE_ROW, RESISTANCE_ROW = 0, 12, 14
+"""Rows of the covariance that hold variances: of the SOC, the charge factor and the resistance factor."""
 
 
 def begin(strings: int, series: int) -> Belief:

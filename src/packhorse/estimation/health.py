@@ -15,6 +15,9 @@ balancing, an update or warm weather. The rule that reports them is `observe`:
   identified is disturbed, and counts for nothing.
 
 The usable health is no record but a look at the battery as it is: it falls in the cold and comes back.
+
+A string is as healthy as its worst cell. What the filter of the cells believes is an observation only where the filter
+has learned it: before, it is what the cell file said. Of the resistance nothing is learned while no current flows.
 """
 
 from __future__ import annotations
@@ -22,10 +25,14 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from packhorse.cell import physics
-from packhorse.compiled import compiled
+from packhorse.compiled import compiled, part
+from packhorse.estimation.belief import CHARGE_ROW, RESISTANCE_ROW
 from packhorse.estimation.energy import drawn
-from packhorse.pack.words import Cell
+from packhorse.pack.known import known
+from packhorse.pack.words import Array, Belief, Cell, Frame, Pack
 
 REFERENCE_DEGC = 25.0
 YEAR_S = 365.25 * 86_400.0
@@ -39,6 +46,13 @@ CONTRADICTION = 3.0
 SURER = 0.5
 MOST = 2.0
 """No battery is twice as good as new: such an observation is not one."""
+LEARNED = 0.5
+"""What the filter believes was learned where its sigma is at most this share of what the cell file left open."""
+FLOWING_C = 0.1
+"""Current from which on a resistance can be seen [1/h of the capacity] (assumed)."""
+CAPACITY, RESISTANCE, USABLE, HEALTHS = 0, 1, 2, 3
+VALUE, VARIANCE = 0, 2
+"""Columns of a record that others read, as in `Health`."""
 
 
 class Health(NamedTuple):
@@ -55,6 +69,83 @@ class Health(NamedTuple):
 def new() -> Health:
     """The record of a battery of which nothing was observed yet."""
     return Health(1.0, 1.0, START_SIGMA * START_SIGMA, START_SIGMA, 0.0)
+
+
+def unheard(strings: int) -> Array:
+    """Records of strings of which nothing was observed yet: (strings, 2, 5), capacity and resistance."""
+    return np.tile(np.array(new()), (strings, USABLE, 1))
+
+
+@part
+def follow(pack: Pack, was: Array, belief: Belief, frame: Frame, bleed: Array, dt_s: float) -> Array:
+    """The records of all strings after one frame; `bleed` was commanded during the last `dt_s`."""
+    now = np.empty_like(was)
+    cell, gain = pack.cell, pack.sensors.current_gain
+    open_capacity = LEARNED * math.sqrt(cell.capacity_sigma * cell.capacity_sigma + gain * gain)
+    for s in range(pack.strings):
+        calm = calm_of(pack, frame, bleed, s) if belief.started > 0.0 and dt_s <= pack.sensors.patience_s else 0.0
+        p = belief.covariance[s]
+        factor, sigma = worst(belief.charge_factor[s], p[CHARGE_ROW])
+        learned = calm if sigma <= open_capacity else 0.0
+        seen, doubt = health_seen(factor, math.sqrt(sigma * sigma + gain * gain))
+        remember(observe(recorded(was[s, CAPACITY]), seen, doubt, learned, dt_s), now[s, CAPACITY])
+        factor, sigma = worst(belief.resistance_factor[s], p[RESISTANCE_ROW])
+        flows = abs(frame.string_A[s]) >= FLOWING_C * cell.capacity_Ah
+        learned = calm if flows and sigma <= LEARNED * cell.resistance_sigma else 0.0
+        seen, doubt = health_seen(factor, sigma)
+        remember(observe(recorded(was[s, RESISTANCE]), seen, doubt, learned, dt_s), now[s, RESISTANCE])
+    return now
+
+
+@part
+def calm_of(pack: Pack, frame: Frame, bleed: Array, s: int) -> float:
+    """1 where nothing disturbs what is seen of a string.
+
+    No cell is bled, the current is heard, and no probe is beyond the temperatures for charging, within which every
+    cell file was identified (assumed).
+    """
+    calm = known(frame.string_A[s])
+    for k in range(pack.series):
+        calm = calm and bleed[s, k] == 0.0
+    for degC in frame.probe_degC[s]:
+        calm = calm and not (degC < pack.temperature[0] or degC > pack.temperature[1])
+    return 1.0 if calm else 0.0
+
+
+@part
+def worst(factor: Array, variance: Array) -> tuple[float, float]:
+    """The largest factor of a string's cells and its sigma, where `variance` is the doubt about each.
+
+    The largest of many doubtful numbers is too large. So each counts as its distance from the mean times the share of
+    that spread which doubt does not explain: cells that seem to differ by no more than their doubt are all the mean.
+    """
+    cells = factor.shape[0]
+    mean, doubt, spread = 0.0, 0.0, 0.0
+    for k in range(cells):
+        mean += factor[k]
+        doubt += variance[k]
+    mean /= cells
+    for k in range(cells):
+        spread += (factor[k] - mean) * (factor[k] - mean)
+    real = (spread - doubt) / cells if spread > doubt else 0.0
+    most, at = -math.inf, 0
+    for k in range(cells):
+        value = mean + (factor[k] - mean) * real / (real + variance[k])
+        at = k if value > most else at
+        most = value if value > most else most
+    return most, math.sqrt(variance[at])
+
+
+@part
+def recorded(row: Array) -> Health:
+    """A row of the records as a record."""
+    return Health(row[0], row[1], row[2], row[3], row[4])
+
+
+@part
+def remember(health: Health, row: Array) -> None:
+    """A record into its row."""
+    row[0], row[1], row[2], row[3], row[4] = health
 
 
 @compiled
@@ -78,21 +169,12 @@ def observe(was: Health, seen: float, sigma: float, undisturbed: float, dt_s: fl
 
 
 @compiled
-def capacity_seen(cell: Cell, capacity_Ah: float, sigma_Ah: float, degC: float) -> tuple[float, float]:
-    """Observation of the capacity's health and its sigma: capacity at a temperature, over what a new one has there."""
-    _tau1, _tau2, share = physics.three_over_degC(cell.degC_nodes, degC)
-    _tau1, _tau2, reference = physics.three_over_degC(cell.degC_nodes, REFERENCE_DEGC)
-    nominal_Ah = cell.capacity_Ah * share / reference
-    return capacity_Ah / nominal_Ah, sigma_Ah / nominal_Ah
+def health_seen(factor: float, sigma: float) -> tuple[float, float]:
+    """Observation of a health and its sigma: new over now, from a charge or resistance factor and its sigma.
 
-
-@compiled
-def resistance_seen(resistance_factor: float, sigma: float) -> tuple[float, float]:
-    """Observation of the resistance's health and its sigma: new over now.
-
-    The factor multiplies the table's resistance at the cell's temperature, so the temperature is already out of it.
+    Factors are relative to the tables at the cell's temperature, so the temperature is already out of them.
     """
-    return 1.0 / resistance_factor, sigma / (resistance_factor * resistance_factor)
+    return 1.0 / factor, sigma / (factor * factor)
 
 
 @compiled

@@ -62,8 +62,8 @@ STEADY, PEAK = 3, 5
 """Columns of the ratings over temperature: steady discharge and ten-second discharge; charge is one further."""
 ABSURD_V = 1000.0
 """No cell has this much room to its limit: some number that led there is infinite."""
-STEPS = 10
-"""Trials of a current in the search for the largest."""
+STEPS, CLOSE_V = 10, 1e-12
+"""Trials of a current in the search for the largest, at most, and the room that ends it."""
 
 SOC, DOUBT, RC1_V, RC2_V, TURNED, RESISTANCE, SOC_PER_AS, DEGC = range(8)
 """Rows of what is made ready of each cell: SOC, its doubt, V, V, hysteresis state, factor, 1/As, degC."""
@@ -126,7 +126,7 @@ def string_power(
     make_ready(cell, table, cells, window.z, ready)
     rating_A, charge_As = narrowest(cell, cells, window, ready, place)
     rest_V = resting_V(nodes, cells, ready, place, end)
-    allowed_A = np.full(2, math.inf)
+    allowed_A, binding = np.full(2, math.inf), np.zeros(2, dtype=np.int64)
     for n in range(len(HORIZONS_S)):
         horizon_s = HORIZONS_S[n]
         watch_pairs(table, horizon_s, ready)
@@ -136,7 +136,9 @@ def string_power(
             ask = Ask(sign, limit_V, horizon_s, cell.hysteresis_rate)
             rated_A = rating_A[direction] + PEAK_SHARE[n] * (rating_A[2 + direction] - rating_A[direction])
             highest_A = least(least(allowed_A[direction], rated_A), charge_As[direction] / horizon_s)
-            allowed_A[direction] = largest(cell, table, nodes, ready, place, end, ask, highest_A)
+            allowed_A[direction], binding[direction] = largest(
+                cell, table, nodes, ready, place, end, ask, highest_A, binding[direction]
+            )
             volts = lowest_V(end) if direction == DISCHARGE else rest_V
             current_A[direction, n] = allowed_A[direction]
             power_W[direction, n] = allowed_A[direction] * volts if allowed_A[direction] > 0.0 and volts > 0.0 else 0.0
@@ -187,14 +189,15 @@ def narrowest(cell: Cell, cells: Cells, window: Window, ready: Array, place: Arr
     ratings = cell.degC_nodes
     rating_A, charge_As = np.full(4, math.inf), np.full(2, math.inf)
     for k in range(cells.soc.shape[0]):
-        j, g = np.uint64(np.int64(place[ROW, k])), place[WARMER, k]
         believable = known(cells.degC[k]) and known(cells.soc[k]) and known(cells.hysteresis[k])
         believable = believable and cells.soc_sigma[k] >= 0.0 and cells.resistance_sigma[k] >= 0.0
         believable = believable and ready[RESISTANCE, k] > 0.0 and ready[SOC_PER_AS, k] > 0.0
         ampere_seconds = 1.0 / ready[SOC_PER_AS, k] if believable else math.nan
-        for c in range(4):
-            rated_A = (1.0 - g) * ratings[j, STEADY + c] + g * ratings[j + ONE, STEADY + c]
-            rating_A[c] = least(rating_A[c], rated_A)
+        if k == 0 or cells.degC[k] != cells.degC[k - 1]:  # neighbours share a probe
+            j, g = np.uint64(np.int64(place[ROW, k])), place[WARMER, k]
+            for c in range(4):
+                rated_A = (1.0 - g) * ratings[j, STEADY + c] + g * ratings[j + ONE, STEADY + c]
+                rating_A[c] = least(rating_A[c], rated_A)
         give = cells.soc[k] - ready[DOUBT, k] - window.soc_low
         take = window.soc_high - cells.soc[k] - ready[DOUBT, k]
         take = take if window.charge_min_degC <= cells.degC[k] <= window.charge_max_degC else 0.0
@@ -318,21 +321,27 @@ def largest(
     end: Array,
     ask: Ask,
     highest_A: float,
-) -> float:
-    """The largest current up to `highest_A` to which no cell objects.
+    first: int,
+) -> tuple[float, int]:
+    """The largest current up to `highest_A` to which no cell objects, and the cell that bound last.
 
-    All cells are asked at once; where some object, the worst of them finds its own current and all are asked again,
-    usually once. The more current the less room, so no cell objects twice.
+    The cell `first`, which bound before, is asked alone; then all at once. Where some object, the worst of them finds
+    its own current and all are asked again. The more current the less room, so no cell objects twice.
     """
-    current_A = highest_A
+    current_A, worst = highest_A, first
+    if current_A > 0.0:
+        room_V = room_of(cell, table, ready, ask, current_A, worst)
+        if room_V < 0.0:
+            current_A = own_current(cell, table, ready, ask, current_A, room_V, worst)
     for _ in range(ready.shape[1] + 1):
-        if current_A <= 0.0 or try_current(nodes, table, ready, place, end, ask, current_A) == 0:
-            return current_A
-        worst = 0
+        if current_A <= 0.0:
+            return current_A, worst
+        if try_current(nodes, table, ready, place, end, ask, current_A) == 0:
+            return current_A, worst
         for k in range(ready.shape[1]):
             worst = k if end[ROOM_V, k] < end[ROOM_V, worst] else worst
         current_A = own_current(cell, table, ready, ask, current_A, end[ROOM_V, worst], worst)
-    return 0.0
+    return 0.0, worst
 
 
 @part
@@ -349,6 +358,8 @@ def own_current(cell: Cell, table: Array, ready: Array, ask: Ask, high_A: float,
     for _ in range(STEPS):
         between_A = low_A + (high_A - low_A) * low_V / (low_V - high_V)
         room_V = room_of(cell, table, ready, ask, between_A, k)
+        if 0.0 <= room_V < CLOSE_V:
+            return between_A
         if room_V >= 0.0:
             high_V = 0.5 * high_V if side == 1 else high_V
             low_A, low_V, side = between_A, room_V, 1

@@ -6,38 +6,51 @@ import math
 
 import numpy as np
 
-from packhorse.cell import physics
 from packhorse.compiled import part
-from packhorse.pack.words import Belief, Estimate, Pack
+from packhorse.estimation import outlook
+from packhorse.estimation.energy import ASSUMED_RATE_C
+from packhorse.estimation.health import CAPACITY, HEALTHS, RESISTANCE, USABLE, VALUE, VARIANCE, usable
+from packhorse.estimation.power import HORIZONS_S, pack_power
+from packhorse.estimation.temperature import cell_degC
+from packhorse.pack.words import Array, Belief, Estimate, Frame, Pack
 
-_W_PER_KW = 1000.0
+HORIZONS = len(HORIZONS_S)
 
 
 @part
-def summary(pack: Pack, belief: Belief) -> Estimate:
-    """Weakest and strongest cell, SOC and energy.
+def summary(pack: Pack, belief: Belief, health: Array, frame: Frame, contactor: Array) -> Estimate:
+    """Weakest and strongest cell, SOC, energy, power and health; `contactor` says what was commanded last.
 
     A string gives charge until its weakest cell is empty and takes charge until its strongest is full, so its SOC is
-    what it can give over what it can give and take. Energy is that charge at the OCV halfway down, at 25 degC.
+    what it can give over what it can give and take. Energy is that of all strings, power that of the connected ones.
     """
     strings = pack.strings
     string_soc, string_sigma = np.empty(strings), np.empty(strings)
     soc_min, soc_max = np.empty(strings), np.empty(strings)
     weakest, strongest = np.empty(strings), np.empty(strings)
-    total, total_sigma, energy_kWh = 0.0, 0.0, 0.0
+    string_A, string_W = np.zeros((strings, 2, HORIZONS)), np.zeros((strings, 2, HORIZONS))
+    connected, first_ohm, all_ohm = np.zeros(strings), np.zeros(strings), np.zeros(strings)
+    healths, health_sigma = np.empty((strings, HEALTHS)), np.empty((strings, USABLE))
+    total, total_sigma, energy_kWh, energy_sigma_kWh = 0.0, 0.0, 0.0, 0.0
     for s in range(strings):
-        low, high = 0, 0
-        for k in range(pack.series):
-            low = k if belief.soc[s, k] < belief.soc[s, low] else low
-            high = k if belief.soc[s, k] > belief.soc[s, high] else high
+        low, high = extremes(belief.soc[s])
         give, take = belief.soc[s, low], 1.0 - belief.soc[s, high]
         soc_min[s], soc_max[s], weakest[s], strongest[s] = give, 1.0 - take, low, high
         string_soc[s] = give / (give + take) if give + take > 0.0 else 0.0
         string_sigma[s] = math.sqrt(max(belief.covariance[s, 0, low], belief.covariance[s, 0, high]))
-        ocv_V, _slope, _r0, _r1, _r2 = physics.parameters(pack.cell.nodes, 0.5 * give, 25.0)
-        energy_kWh += give * pack.cell.capacity_Ah * ocv_V * pack.series / _W_PER_KW
         total += string_soc[s]
         total_sigma += string_sigma[s]
+
+        degC = cell_degC(frame.probe_degC[s], pack.probe_of_cell, frame.ambient_degC)
+        cells = outlook.cells_of(belief, s, degC)
+        kWh, sigma_kWh = outlook.energy_of(pack, belief, cells, s)
+        energy_kWh += kWh
+        energy_sigma_kWh += sigma_kWh
+        if belief.started > 0.0 and joined(contactor, frame.contactor, s):
+            first_ohm[s], all_ohm[s] = outlook.power_of(pack, cells, string_A[s], string_W[s])
+            connected[s] = 1.0
+        report(pack, health[s], degC.min(), healths[s], health_sigma[s])
+    _total_A, power_W = pack_power(connected, first_ohm, all_ohm, string_A, string_W)
     return Estimate(
         string_soc=string_soc,
         string_soc_sigma=string_sigma,
@@ -48,4 +61,33 @@ def summary(pack: Pack, belief: Belief) -> Estimate:
         soc=total / strings,
         soc_sigma=total_sigma / strings,
         energy_kWh=energy_kWh,
+        energy_sigma_kWh=energy_sigma_kWh,
+        power_W=power_W,
+        health=healths,
+        health_sigma=health_sigma,
     )
+
+
+@part
+def extremes(soc: Array) -> tuple[int, int]:
+    """Places of the least and the most charge."""
+    low, high = 0, 0
+    for k in range(soc.shape[0]):
+        low = k if soc[k] < soc[low] else low
+        high = k if soc[k] > soc[high] else high
+    return low, high
+
+
+@part
+def joined(told: Array, heard: Array, s: int) -> bool:
+    """Whether a string is on the link: told so, and not heard to be open."""
+    heard_open = heard[s, 0] == 0.0 or heard[s, 1] == 0.0
+    return told[s, 0] > 0.0 and told[s, 1] > 0.0 and not heard_open
+
+
+@part
+def report(pack: Pack, record: Array, coldest_degC: float, healths: Array, sigma: Array) -> None:
+    """Healths of one string from its records: capacity, resistance, and usable now."""
+    for which in range(USABLE):
+        healths[which], sigma[which] = record[which, VALUE], math.sqrt(record[which, VARIANCE])
+    healths[USABLE] = usable(pack.cell, healths[CAPACITY], healths[RESISTANCE], coldest_degC, ASSUMED_RATE_C)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from packhorse.estimation.power import HORIZONS_S
 from packhorse.pack.faults import fault_rows
 from packhorse.pack.words import Array, Event, Frames, Reason, Record, Severity, Signal, Stage, State
 
@@ -52,7 +53,11 @@ def results(record: Record, frames: Frames, soc_reference: Array, start: dt.date
     columns: dict[str, Any] = {"time_s": record.time_s}
     if start is not None:
         columns["time"] = _dated(record.time_s, start)
-    columns |= {"soc": record.soc, "soc_sigma": record.soc_sigma, "energy_kWh": record.energy_kWh}
+    columns |= {"soc": record.soc, "soc_sigma": record.soc_sigma}
+    columns |= {"energy_kWh": record.energy_kWh, "energy_sigma_kWh": record.energy_sigma_kWh}
+    for k, way in enumerate(("discharge", "charge")):
+        for n, horizon_s in enumerate(HORIZONS_S):
+            columns[f"sop_{way}_{horizon_s:g}s_W"] = record.power_W[:, k, n]
     for k, name in enumerate(("discharge_limit_A", "charge_limit_A", "discharge_limit_W", "charge_limit_W")):
         columns[name] = record.limit[:, k]
     for k, name in enumerate(("discharge_reason", "charge_reason")):
@@ -82,6 +87,10 @@ def _string(record: Record, frames: Frames, s: int) -> dict[str, Any]:
     columns |= {f"{name}_{n}": record.signal[:, signal, s] for name, signal in PER_STRING.items()}
     for name, signal in PLACES.items():
         columns[f"{name}_{n}"] = pl.Series((record.place[:, signal, s] + 1.0).astype(np.int32))
+    for k, name in enumerate(("capacity_health", "resistance_health", "usable_health")):
+        columns[f"{name}_{n}"] = record.health[:, s, k]
+    for k, name in enumerate(("capacity_health_sigma", "resistance_health_sigma")):
+        columns[f"{name}_{n}"] = record.health_sigma[:, s, k]
     columns[f"stage_{n}"] = _named(record.stage[:, s], STAGES)
     columns[f"bleeding_{n}"] = record.bleeding[:, s].astype(np.int32)
     return columns

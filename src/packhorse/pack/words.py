@@ -323,6 +323,7 @@ class State(NamedTuple):
     watch: Watch
     control: Control
     throughput: Array  # (strings, 4) discharged Ah, charged Ah, discharged Wh, charged Wh
+    health: Array  # (strings, 2, 5) capacity and resistance, columns as in `estimation.health.Health`
 
 
 class Estimate(NamedTuple):
@@ -336,7 +337,11 @@ class Estimate(NamedTuple):
     strongest: Array  # (strings,)
     soc: float
     soc_sigma: float
-    energy_kWh: float
+    energy_kWh: float  # that the strings still give
+    energy_sigma_kWh: float
+    power_W: Array  # (2, horizons) discharge, charge; what the connected strings can give and take for 2, 10, 30, 600 s
+    health: Array  # (strings, 3) capacity, resistance, usable; 1 is new
+    health_sigma: Array  # (strings, 2) of capacity and resistance
 
 
 class Limits(NamedTuple):
@@ -417,6 +422,7 @@ class Record(NamedTuple):
     soc: Array
     soc_sigma: Array
     energy_kWh: Array
+    energy_sigma_kWh: Array
     string_soc: Array  # (times, strings)
     string_soc_sigma: Array
     soc_min: Array
@@ -429,4 +435,7 @@ class Record(NamedTuple):
     bleeding: Array  # (times, strings) how many cells
     thermal: Array  # (times, 4) pump, chiller, radiator, heater
     charge: Array  # (times, 2) charge_A, charge_V
+    power_W: Array  # (times, 2, horizons)
+    health: Array  # (times, strings, 3)
+    health_sigma: Array  # (times, strings, 2)
     events: Array  # (n, 7) time_s, code, severity, value, string, place, raised

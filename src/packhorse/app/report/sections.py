@@ -38,12 +38,14 @@ def head(life: Life) -> str:
 def facts(life: Life) -> str:
     """The numbers that one looks for first."""
     soc, sigma = life.column("soc"), life.column("soc_sigma")
-    energy = life.column("energy_kWh")
+    energy, energy_sigma = life.column("energy_kWh"), life.column("energy_sigma_kWh")
     paused_s = sum(gap.length_s for gap in life.gaps)
     shown = [
         ("Rows answered", f"{life.results.height:,}".replace(",", " "), "every row of the log"),
         ("SOC", f"{100 * soc[0]:.1f} → {100 * soc[-1]:.1f} %", f"± {200 * sigma[-1]:.1f} % at the end (two sigma)"),
-        ("Energy left", say(energy[-1], "kWh"), "at the end"),
+        ("Energy left", say(energy[-1], "kWh"), f"± {say(2 * energy_sigma[-1], 'kWh')} at the end (two sigma)"),
+        ("Power for 10 s", *power(life)),
+        *healths(life),
         ("Pauses in the log", str(len(life.gaps)), say_duration(paused_s) + " in all" if life.gaps else "none"),
         ("Invalid readings", f"{readings_lost(life):,}".replace(",", " "), "listed below by code"),
     ]
@@ -59,6 +61,31 @@ def facts(life: Life) -> str:
     )
     raised = f'<div class="tile"><span>Events raised</span><div class="counts">{counts}</div></div>'
     return f'<div class="tiles">{tiles}{raised}</div>'
+
+
+def power(life: Life) -> tuple[str, str]:
+    """What could be given and taken for ten seconds when strings were last connected."""
+    out_W, in_W = life.column("sop_discharge_10s_W"), life.column("sop_charge_10s_W")
+    rows = np.flatnonzero((out_W > 0.0) | (in_W > 0.0))
+    if rows.size == 0:
+        return "–", "no string was ever connected"
+    last = rows[-1]
+    return f"{out_W[last] / 1000:.0f} kW out, {in_W[last] / 1000:.0f} kW in", "when last connected"
+
+
+def healths(life: Life) -> list[tuple[str, str, str]]:
+    """Each health at the end, of the string in which it is worst, 100 % being new."""
+    shown = []
+    for name in ("capacity", "resistance", "usable"):
+        last = [life.column(f"{name}_health_{s}")[-1] for s in range(1, life.strings + 1)]
+        worst = int(np.argmin(last)) + 1
+        more = "full, at the present temperature"
+        if name != "usable":
+            more = f"± {200 * life.column(f'{name}_health_sigma_{worst}')[-1]:.1f} % (two sigma)"
+        more += f", string {worst}" if life.strings > 1 else ""
+        label = "Usable energy" if name == "usable" else f"Health of {name}"
+        shown.append((label, f"{100 * last[worst - 1]:.1f} %", more))
+    return shown
 
 
 def readings_lost(life: Life) -> int:
