@@ -10,11 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import laboratory
+from packhorse.cell import physics
+from packhorse.cell.table import MODEL_V
 from packhorse.lab.identify import identify
 from packhorse.lab.identify.solve import MOST_HYSTERESIS_V, solution
 from packhorse.lab.score import files
 from packhorse.lab.score.campaign import load
 from packhorse.lab.training import Training
+from packhorse.pack.compile import compile_cell
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "real"
 
@@ -63,3 +66,12 @@ def test_a_cell_whose_drives_speak_of_much_hysteresis_is_identified() -> None:
     split = next(one for one in campaign.split if one.drive)
     found = identify(files.training(campaign, split, DATA / campaign.folder), "panasonic")
     assert np.max(found.cell.ocv.hysteresis_rows()) <= MOST_HYSTERESIS_V
+
+
+def test_one_temperature_alone_is_brought_to_the_cold_and_doubted_there() -> None:
+    training = Training([laboratory.slow(25.0)], [laboratory.pulses(25.0)], [], [laboratory.drive(25.0)])
+    cell = compile_cell(identify(training, "made up").cell)
+    cold, warm = (physics.parameters(cell.nodes, 0.5, degC)[2] for degC in (-15.0, 25.0))
+    assert 3.0 * warm < cold < 10.0 * warm
+    cold_V, warm_V = (physics.at_node(cell.nodes, 0.5, degC, MODEL_V) for degC in (-15.0, 25.0))
+    assert cold_V > 2.0 * warm_V

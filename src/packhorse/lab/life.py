@@ -205,7 +205,7 @@ def explained(tables: Cell, cell: CellFile, aged: Aged, log: CellLog) -> Explain
     prior = np.zeros((UNKNOWNS, UNKNOWNS))
     prior[:LASTING, :LASTING] = np.linalg.inv(aged.covariance)
     prior[START, START] = start_sigma**-2
-    wrong_V = WRONG_V_PER_K * float(np.min(np.abs(np.array(cell.resistance.degC) - typical_degC(log))))
+    wrong_V = WRONG_V_PER_K * float(np.min(np.abs(np.array(cell.ocv.degC) - typical_degC(log))))
     unknowns = mean
     for _ in range(ROUNDS):
         against = compared(tables, aged, unknowns, wrong_V, log)

@@ -11,6 +11,7 @@ import numpy as np
 from packhorse.io.cell_logs import Repairs
 from packhorse.lab.identify import Identified
 from packhorse.lab.identify.solve import Piece, centre_of
+from packhorse.lab.identify.training import nearest
 from packhorse.lab.training import Training
 from packhorse.pack.words import Array
 
@@ -83,7 +84,8 @@ class Found:
         for k, degC in enumerate(known.centres):
             fits = self.at(k)
             tables = (resistance.r0_ohm, resistance.r1_ohm, resistance.r2_ohm)
-            r0, r1, r2 = (float(np.interp(MIDDLE_SOC, resistance.soc, table[k])) for table in tables)
+            at = nearest(float(degC), np.array(resistance.degC))
+            r0, r1, r2 = (float(np.interp(MIDDLE_SOC, resistance.soc, table[at])) for table in tables)
             rows.append(
                 AtDegC(
                     degC=float(degC),

@@ -212,8 +212,13 @@ def resistance(found: Found) -> str:
     drawings = []
     for name, ohms in rows.items():
         curves = [
-            Curve(degrees(row.degC), soc, 1000.0 * np.array(values), colour(found, k))
-            for k, (row, values) in enumerate(zip(found.temperatures, ohms, strict=True))
+            Curve(
+                degrees(row.degC),
+                soc,
+                1000.0 * np.array(ohms[nearest(row.degC, np.array(part.degC))]),
+                colour(found, k),
+            )
+            for k, row in enumerate(found.temperatures)
         ]
         on = axis("resistance, mΩ", [curve.y for curve in curves], log=True, margin=MARGIN)
         drawings.append(figure(titles[name], SOC_AXIS, on, curves))

@@ -9,7 +9,7 @@ import numpy as np
 from packhorse.cell.physics import SECONDS_PER_HOUR
 from packhorse.estimation.temperature import ROOM_DEGC
 from packhorse.io.cell_logs import CellLog
-from packhorse.lab.identify.circuit import BLOCK, HYSTERESIS_NODES, OCV_NODES, R_NODES, Shape, hat, layout
+from packhorse.lab.identify.circuit import BLOCK, HYSTERESIS_NODES, OCV_NODES, R_NODES, Shape, arrhenius, hat, layout
 from packhorse.lab.identify.slow import LEAST_STEP_V, rising
 from packhorse.lab.identify.solve import Known
 from packhorse.lab.identify.training import moved_Ah, nearest
@@ -47,6 +47,10 @@ BRIEF = 1.5
 """Currents allowed for ten seconds, in continuous ones. Assumed."""
 
 
+AWAY_K = (20.0, 40.0)
+DOUBLES_K = 20.0
+"""How far from the tested temperatures the model's error is as large again. Assumed."""
+MOST_V = 0.5
 SLOW_SOC = 0.05
 """Over how much SOC the lasting error keeps its value. Assumed."""
 
@@ -106,6 +110,28 @@ def within(ocv_V: Array, low_V: float, high_V: float) -> Array:
     return np.asarray(np.clip(ocv_V, low_V - 0.25 + lift, high_V + 0.04 + lift - lift[-1]))
 
 
+def around(centres: Array) -> Array:
+    """The tested temperatures, and two untested ones on either side."""
+    low, high, away = centres[0], centres[-1], np.array(AWAY_K)
+    return np.concatenate([(low - away)[::-1], centres, high + away])
+
+
+def farther(sigma_V: Array) -> Array:
+    """The model's error at the temperatures `around`: the farther from what was tested the larger."""
+    grown = np.outer(1.0 + np.array(AWAY_K) / DOUBLES_K, np.ones(sigma_V.shape[1]))
+    return np.asarray(np.minimum(np.vstack([(grown * sigma_V[0])[::-1], sigma_V, grown * sigma_V[-1]]), MOST_V))
+
+
+def beyond_one(known: Known, table_ohm: Array, activation_K: float) -> Array:
+    """A resistance at the temperatures `around`, where one alone was tested; where several were, as it is.
+
+    Several say themselves how it goes on; one is brought elsewhere by the activation temperature.
+    """
+    if known.centres.size > 1:
+        return table_ohm
+    return np.outer(arrhenius(around(known.centres), float(known.centres[0]), activation_K), table_ohm[0])
+
+
 def describe(
     name: str,
     chemistry: str,
@@ -128,6 +154,7 @@ def describe(
     discharge_A = min(max(discharge_rate / BRIEF, assumed.discharge_rate), 20.0) * capacity_Ah * DISCHARGE_SHARE
     share = np.interp(RATING_DEGC, known.centres, known.capacity_Ah) / capacity_Ah
     fine = SOC_GRID[::2]
+    reached = around(known.centres) if known.centres.size == 1 else known.centres
     files = ", ".join(log.name for log in logs)
     return CellFile.model_validate(
         {
@@ -159,13 +186,13 @@ def describe(
                 "hysteresis_rate": rounded(shape.hysteresis_rate, 4),
             },
             "resistance": {
-                "degC": rounded(known.centres, 4),
+                "degC": rounded(reached, 4),
                 "soc": rounded(R_NODES, 4),
-                "r0_ohm": rounded(table["r0"], 5),
-                "r1_ohm": rounded(table["r1"], 5),
-                "r2_ohm": rounded(table["r2"], 5),
-                "rc1_s": [shape.tau1_s] * known.centres.size,
-                "rc2_s": [shape.tau2_s] * known.centres.size,
+                "r0_ohm": rounded(beyond_one(known, table["r0"], shape.activation_K), 5),
+                "r1_ohm": rounded(beyond_one(known, table["r1"], shape.activation_K), 5),
+                "r2_ohm": rounded(beyond_one(known, table["r2"], shape.activation_K), 5),
+                "rc1_s": [shape.tau1_s] * reached.size,
+                "rc2_s": [shape.tau2_s] * reached.size,
             },
             "over_temperature": {
                 "degC": rounded(RATING_DEGC, 4),
@@ -176,9 +203,9 @@ def describe(
                 "charge_10s_A": rounded(BRIEF * charge_A, 4),
             },
             "model_error": {
-                "degC": rounded(errors.centres, 4),
+                "degC": rounded(around(errors.centres), 4),
                 "soc": rounded(errors.soc, 4),
-                "sigma_V": rounded(errors.sigma_V, 3),
+                "sigma_V": rounded(farther(errors.sigma_V), 3),
                 "fast_sigma_V": rounded(errors.fast_sigma_V, 3),
                 "fast_share": rounded(errors.fast_share, 3),
                 "slow_s": rounded(errors.slow_s, 3),

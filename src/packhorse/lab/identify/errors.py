@@ -13,7 +13,7 @@ import numpy as np
 
 from packhorse.compiled import compiled
 from packhorse.lab.identify.circuit import Shape
-from packhorse.lab.identify.describe import Errors
+from packhorse.lab.identify.describe import MOST_V, Errors
 from packhorse.lab.identify.slow import CAPACITY_DOUBT
 from packhorse.lab.identify.solve import Fit, Known, Piece, bounds, centre_of, residual, solution
 from packhorse.lab.identify.training import steps_s
@@ -31,7 +31,6 @@ LEAST_V = 0.003
 FEW_ROWS = 200.0
 """So many rows are worth as much as what all regions of a temperature say together."""
 LEAST_SHARE, MOST_SHARE = 0.05, 0.3
-MOST_V = 0.5
 WHOLE_WEIGHT = 1.0
 """Logs that count in full are drives."""
 ALONE_K = 20.0

@@ -44,7 +44,8 @@ SPEAKING = 2
 LONG_SOC = 0.15
 """A piece that moves less cannot tell by its shape where it is."""
 ANCHORINGS, MOST_SHIFT = 2, 0.1
-ACTIVATION_K = (1000.0, 1600.0, 2500.0, 4000.0, 5500.0)
+ACTIVATION_K = (4000.0, 1000.0, 1600.0, 2500.0, 5500.0)
+"""The first is taken where temperatures say nothing."""
 
 
 class Identified(NamedTuple):
@@ -119,7 +120,7 @@ def placed(known: Known, piece: Piece, pieces: list[Piece]) -> Piece:
     if not piece.guessed or not piece.works or float(np.ptp(piece.soc)) < LONG_SOC:
         return piece
     slow = [other for other in pieces if not other.works]
-    shape = Shape(TAU1_S[2], TAU2_S[3], ACTIVATION_K[3], 50.0)
+    shape = Shape(TAU1_S[2], TAU2_S[3], ACTIVATION_K[0], 50.0)
     room = (-float(piece.soc.min()), 1.0 - float(piece.soc.max()))
     moves = [move for move in np.arange(-0.24, 0.25, 0.04) if room[0] - 0.05 <= move <= room[1] + 0.05] or [0.0]
     tried = [piece._replace(soc=piece.soc + move) for move in moves]
