@@ -50,6 +50,7 @@ BRIEF = 1.5
 AWAY_K = (20.0, 40.0)
 DOUBLES_K = 20.0
 """How far from the tested temperatures the model's error is as large again. Assumed."""
+COLDEST_DEGC, WARMEST_DEGC = -60.0, 100.0
 MOST_V = 0.5
 SLOW_SOC = 0.05
 """Over how much SOC the lasting error keeps its value. Assumed."""
@@ -111,15 +112,18 @@ def within(ocv_V: Array, low_V: float, high_V: float) -> Array:
 
 
 def around(centres: Array) -> Array:
-    """The tested temperatures, and two untested ones on either side."""
+    """The tested temperatures, and untested ones on either side as far as a cell file reaches."""
     low, high, away = centres[0], centres[-1], np.array(AWAY_K)
-    return np.concatenate([(low - away)[::-1], centres, high + away])
+    degC = np.concatenate([(low - away)[::-1], centres, high + away])
+    return degC[(degC >= COLDEST_DEGC) & (degC <= WARMEST_DEGC)]
 
 
-def farther(sigma_V: Array) -> Array:
+def farther(centres: Array, sigma_V: Array) -> Array:
     """The model's error at the temperatures `around`: the farther from what was tested the larger."""
-    grown = np.outer(1.0 + np.array(AWAY_K) / DOUBLES_K, np.ones(sigma_V.shape[1]))
-    return np.asarray(np.minimum(np.vstack([(grown * sigma_V[0])[::-1], sigma_V, grown * sigma_V[-1]]), MOST_V))
+    degC = around(centres)
+    away_K = np.abs(degC - np.clip(degC, centres[0], centres[-1]))
+    tested = np.array([sigma_V[nearest(one, centres)] for one in degC])
+    return np.asarray(np.minimum((1.0 + away_K / DOUBLES_K)[:, None] * tested, MOST_V))
 
 
 def beyond_one(known: Known, table_ohm: Array, activation_K: float) -> Array:
@@ -205,7 +209,7 @@ def describe(
             "model_error": {
                 "degC": rounded(around(errors.centres), 4),
                 "soc": rounded(errors.soc, 4),
-                "sigma_V": rounded(farther(errors.sigma_V), 3),
+                "sigma_V": rounded(farther(errors.centres, errors.sigma_V), 3),
                 "fast_sigma_V": rounded(errors.fast_sigma_V, 3),
                 "fast_share": rounded(errors.fast_share, 3),
                 "slow_s": rounded(errors.slow_s, 3),

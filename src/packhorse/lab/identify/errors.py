@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from packhorse.compiled import compiled
-from packhorse.lab.identify.circuit import Shape
+from packhorse.lab.identify.circuit import Shape, arrhenius
 from packhorse.lab.identify.describe import MOST_V, Errors
+from packhorse.lab.identify.settled import TYPICAL_K
 from packhorse.lab.identify.slow import CAPACITY_DOUBT
 from packhorse.lab.identify.solve import Fit, Known, Piece, bounds, centre_of, residual, solution
 from packhorse.lab.identify.training import steps_s
@@ -35,8 +36,8 @@ WHOLE_WEIGHT = 1.0
 """Logs that count in full are drives."""
 ALONE_K = 20.0
 """Distance at which a fit without any work is taken to be (assumed)."""
-DISTANCE_SHARE = (0.6, 3.0)
-"""By how much an error found at one distance may be scaled to another."""
+DISTANCE_SHARE, BETWEEN_SHARE = (0.6, 3.0), 0.6
+"""By how much an error found at one distance may be scaled to another, and what counts between (assumed)."""
 NO_DRIVES_TIMES, NO_DRIVES_V, NO_WORK_V, NO_WORK_SHARE = 2.0, 0.010, 0.020, 0.5
 """Pulses leave about half of what drives will (seen on cells that had both); and what is taken at least (assumed)."""
 
@@ -129,14 +130,17 @@ def row_of(left: list[tuple[Piece, Array]]) -> Array:
 def unseen_row(known: Known, t: int, seen: list[Unseen], *, scaled: bool) -> Array:
     """Lasting error at a temperature without drives, by what was found where drives were held back.
 
-    Of the two nearest temperatures with drives. Where no work was done at all the error grows with the distance.
+    Of the two nearest temperatures with drives. Where no work was done at all the error grows with the distance and
+    with the resistance, and is smaller between two temperatures than beyond them.
     """
     near = sorted(seen, key=lambda one: abs(known.centres[one.centre] - known.centres[t]))[:2]
     away_K = min(abs(float(known.centres[one.centre] - known.centres[t])) for one in near)
+    between = min(one.centre for one in seen) < t < max(one.centre for one in seen)
     rows = []
     for one in near:
-        share = float(np.clip(away_K / one.away_K, *DISTANCE_SHARE)) if scaled else 1.0
-        rows.append(share * row_of(one.left))
+        stiffer = float(arrhenius(known.centres[t : t + 1], float(known.centres[one.centre]), TYPICAL_K)[0])
+        share = float(np.clip(max(stiffer, 1.0) * away_K / one.away_K, *DISTANCE_SHARE)) if scaled else 1.0
+        rows.append((BETWEEN_SHARE if between and scaled else share) * row_of(one.left))
     return np.asarray(np.sqrt(np.mean(np.square(rows), axis=0)))
 
 
@@ -152,7 +156,7 @@ def table_of(known: Known, left: list[tuple[Piece, Array]], fits: tuple[list[Uns
     for t in range(known.centres.size):
         here = [one for one in left if one[0].works and centre_of(known, one[0].log) == t]
         driven = [one for one in here if one[0].weight >= WHOLE_WEIGHT]
-        own = row_of(driven or here) if here else every
+        own = OTHER_DAY_TIMES * (row_of(driven or here) if here else every)
         if not driven and alone:
             seen = beside_pulses if here and beside_pulses else alone
             own = np.maximum(own if here else 0.0, unseen_row(known, t, seen, scaled=not here))
@@ -191,7 +195,7 @@ def measure(
     quick = [rest_V - part for (_, rest_V), part in zip(speaking, slow, strict=True)]
     drops = [drop_V(piece) for piece, _ in speaking]
     share = share_of(slow, [low_pass(np.abs(drop), dt, SPLIT_S) for drop, dt in zip(drops, steps, strict=True)])
-    table = np.hypot(OTHER_DAY_TIMES * table_of(known, left, fits), contradiction_V(known, doubt))
+    table = np.hypot(table_of(known, left, fits), contradiction_V(known, doubt))
     brief, brief_share = brief_error(quick, drops)
     return Errors(
         known.centres,
