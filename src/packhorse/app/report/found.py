@@ -25,7 +25,6 @@ class Fit(NamedTuple):
 
     piece: Piece
     name: str
-    kind: str
     centre: int  # which of the temperatures
     left_V: Array  # (times,) measured less modelled
     rms_V: float
@@ -59,7 +58,6 @@ class Found:
     @cached_property
     def fits(self) -> list[Fit]:
         """Every piece of a log, drives last, in the order of the command line."""
-        kinds = {log.name: kind for kind in KINDS for log in getattr(self.training, kind)}
         counts: dict[str, int] = {}
         fits = []
         for piece, left_V in self.identified.left:
@@ -67,7 +65,7 @@ class Found:
             counts[name] = counts.get(name, 0) + 1
             said = name if counts[name] == 1 else f"{name}, part {counts[name]}"
             centre = centre_of(self.identified.known, piece.log)
-            fits.append(Fit(piece, said, kinds[name], centre, left_V, rms([left_V])))
+            fits.append(Fit(piece, said, centre, left_V, rms([left_V])))
         order = {log.name: k for k, log in enumerate(self.training.each())}
         return sorted(fits, key=lambda fit: order[fit.piece.log.name])
 
@@ -96,7 +94,7 @@ class Found:
                     r2_ohm=r2,
                     hysteresis_V=float(np.interp(MIDDLE_SOC, cell.ocv.soc, cell.ocv.hysteresis_rows()[k])),
                     model_V=rms([errors.sigma_V[k]]),
-                    drive_V=rms([fit.left_V for fit in fits if fit.kind == "drive"]),
+                    drive_V=rms([fit.left_V for fit in fits if fit.piece.kind == "drive"]),
                     all_V=rms([fit.left_V for fit in fits]),
                 )
             )

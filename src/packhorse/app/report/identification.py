@@ -246,7 +246,7 @@ def temperature(found: Found, centre: int) -> str:
     moving = [fit for fit in fits if np.ptp(fit.piece.soc) >= min(SHOWN_SOC, 0.5 * most)]
     shown = [("Worst", moving[-1])] + ([("Best", moving[0])] if len(moving) > 1 else [])
     pairs = "".join(f"<div>{over_time(f'{word}: ' if len(moving) > 1 else '', fit)}</div>" for word, fit in shown)
-    groups = [[fit for fit in fits if (fit.kind == "drive") is drives] for drives in (True, False)]
+    groups = [[fit for fit in fits if (fit.piece.kind == "drive") is drives] for drives in (True, False)]
     over = "".join(over_soc(found, centre, group) for group in groups if group)
     return f'<section>{title}<div class="drawings">{pairs}{over}</div></section>'
 
@@ -266,7 +266,7 @@ def over_time(word: str, fit: Fit) -> str:
         Curve("modelled", x, modelled, "var(--modelled)", "thin"),
     ]
     volts = axis("voltage, V", [measured, modelled], margin=MARGIN)
-    title = f"{word}{fit.name} ({KIND_SAID[fit.kind]}), {1000 * fit.rms_V:.1f} mV"
+    title = f"{word}{fit.name} ({KIND_SAID[fit.piece.kind]}), {1000 * fit.rms_V:.1f} mV"
     return figure(title, time, volts, curves, HEIGHT) + figure(
         "Measured less modelled",
         time,
@@ -287,15 +287,15 @@ def over_soc(found: Found, centre: int, fits: list[Fit]) -> str:
     """What is left of some logs of a temperature over SOC, with the lasting error of the cell file."""
     errors = found.identified.errors
     curves = []
-    for fit in sorted(fits, key=lambda one: list(KIND_COLOUR).index(one.kind), reverse=True):
+    for fit in sorted(fits, key=lambda one: list(KIND_COLOUR).index(one.piece.kind), reverse=True):
         on = grid(fit.left_V.size, [], FEW_POINTS)
         both = np.column_stack([fit.piece.soc[on.begin], fit.piece.soc[on.end]]).ravel()[on.keep]
-        colour_of = KIND_COLOUR[fit.kind]
-        curves.append(Curve(KIND_SAID[fit.kind], 100.0 * both, 1000.0 * thin(on, fit.left_V), colour_of, "thin"))
+        colour_of = KIND_COLOUR[fit.piece.kind]
+        curves.append(Curve(KIND_SAID[fit.piece.kind], 100.0 * both, 1000.0 * thin(on, fit.left_V), colour_of, "thin"))
     for sign in (1.0, -1.0):
         sigma = sign * 1000.0 * errors.sigma_V[centre]
         curves.append(Curve("± lasting error", 100.0 * errors.soc, sigma, "var(--measured)", "dashed"))
-    what, count = "drive" if fits[0].kind == "drive" else "test", len({fit.piece.log.name for fit in fits})
+    what, count = "drive" if fits[0].piece.kind == "drive" else "test", len({fit.piece.log.name for fit in fits})
     title = f"Measured less modelled over SOC, {count} {what}{'' if count == 1 else 's'}"
     on_y = within("difference, mV", [1000.0 * fit.left_V for fit in fits])
     return figure(title, SOC_AXIS, on_y, curves, HEIGHT)
@@ -311,7 +311,7 @@ def logs(found: Found) -> str:
         rows.append(
             [
                 html.escape(log.name),
-                KIND_SAID[fits[0].kind],
+                KIND_SAID[fits[0].piece.kind],
                 degrees(low) if high - low < 1.0 else f"{degrees(low)} to {degrees(high)}",
                 say_duration(float(log.time_s[-1] - log.time_s[0])),
                 f"{sum(one.time_s.size for one in used):,}".replace(",", " "),

@@ -32,8 +32,6 @@ LEAST_V = 0.003
 FEW_ROWS = 200.0
 """So many rows are worth as much as what all regions of a temperature say together."""
 LEAST_SHARE, MOST_SHARE = 0.05, 0.3
-WHOLE_WEIGHT = 1.0
-"""Logs that count in full are drives."""
 ALONE_K = 20.0
 """Distance at which a fit without any work is taken to be (assumed)."""
 DISTANCE_SHARE, BETWEEN_SHARE = (0.6, 3.0), 0.6
@@ -42,15 +40,20 @@ NO_DRIVES_TIMES, NO_DRIVES_V, NO_WORK_V, NO_WORK_SHARE = 2.0, 0.010, 0.020, 0.5
 """Pulses leave about half of what drives will (seen on cells that had both); and what is taken at least (assumed)."""
 
 
+def without(known: Known, fit: Fit, held: list[int]) -> Array:
+    """The solution of a fit that has not seen some of its logs."""
+    matrix, right = fit.matrix.copy(), fit.right.copy()
+    for k in held:
+        matrix -= fit.each[k].matrix
+        right -= fit.each[k].right
+    return solution(matrix, right, bounds(known.centres.size))
+
+
 def left_out(known: Known, shape: Shape, pieces: list[Piece], fit: Fit) -> Iterator[tuple[Piece, Array]]:
     """Every log with what is left of its voltage by a fit that has not seen it, nor others of its fold."""
     for fold in range(FOLDS):
         mine = [k for k in range(len(pieces)) if k % FOLDS == fold]
-        less, rest = fit.matrix.copy(), fit.right.copy()
-        for k in mine:
-            less -= fit.each[k].matrix
-            rest -= fit.each[k].right
-        x = solution(less, rest, bounds(known.centres.size))
+        x = without(known, fit, mine)
         for k in mine:
             yield pieces[k], residual(known, shape, pieces[k], x)
 
@@ -93,38 +96,30 @@ class Unseen(NamedTuple):
 
     centre: int
     away_K: float
-    left: list[tuple[Piece, Array]]
+    sigma_V: Array  # (nodes,) lasting
 
 
 def blind_fits(known: Known, shape: Shape, pieces: list[Piece], fit: Fit, *, pulses: bool) -> list[Unseen]:
     """For each temperature with drives: them, by a fit without drives there, with or without the pulses there."""
     found = []
-    drives = [piece.works and piece.weight >= WHOLE_WEIGHT for piece in pieces]
+    working = [(k, centre_of(known, piece.log)) for k, piece in enumerate(pieces) if piece.works]
     for t in range(known.centres.size):
-        here = [k for k in range(len(pieces)) if pieces[k].works and centre_of(known, pieces[k].log) == t]
-        mine = [k for k in here if drives[k]]
+        here = [k for k, centre in working if centre == t]
+        mine = [k for k in here if pieces[k].kind == "drive"]
         out = mine if pulses else here
         if not mine or (pulses and len(mine) == len(here)):
             continue
-        less, rest = fit.matrix.copy(), fit.right.copy()
-        for k in out:
-            less -= fit.each[k].matrix
-            rest -= fit.each[k].right
-        x = solution(less, rest, bounds(known.centres.size))
-        others = {centre_of(known, piece.log) for piece in pieces if piece.works} - {t}
+        x = without(known, fit, out)
+        others = {centre for _, centre in working} - {t}
         away_K = min((abs(float(known.centres[t] - known.centres[o])) for o in others), default=ALONE_K)
-        found.append(Unseen(t, away_K, [(pieces[k], residual(known, shape, pieces[k], x)) for k in mine]))
+        left = [(pieces[k], residual(known, shape, pieces[k], x)) for k in mine]
+        found.append(Unseen(t, away_K, row_of(lasting(left))))
     return found
 
 
-def lasting(left: list[tuple[Piece, Array]]) -> list[Array]:
-    """The part of what is left that lasts, log by log."""
-    return [low_pass(rest_V, steps_s(piece.log), SPLIT_S) for piece, rest_V in left]
-
-
-def row_of(left: list[tuple[Piece, Array]]) -> Array:
-    """Lasting error over SOC of some logs."""
-    return by_soc([piece.soc for piece, _ in left], lasting(left))
+def lasting(left: list[tuple[Piece, Array]]) -> list[tuple[Piece, Array]]:
+    """Every log with the part of what is left of its voltage that lasts."""
+    return [(piece, low_pass(rest_V, steps_s(piece.log), SPLIT_S)) for piece, rest_V in left]
 
 
 def unseen_row(known: Known, t: int, seen: list[Unseen], *, scaled: bool) -> Array:
@@ -138,25 +133,24 @@ def unseen_row(known: Known, t: int, seen: list[Unseen], *, scaled: bool) -> Arr
     between = min(one.centre for one in seen) < t < max(one.centre for one in seen)
     rows = []
     for one in near:
-        stiffer = float(arrhenius(known.centres[t : t + 1], float(known.centres[one.centre]), TYPICAL_K)[0])
+        stiffer = float(arrhenius(known.centres[t], float(known.centres[one.centre]), TYPICAL_K))
         share = float(np.clip(max(stiffer, 1.0) * away_K / one.away_K, *DISTANCE_SHARE)) if scaled else 1.0
-        rows.append((BETWEEN_SHARE if between and scaled else share) * row_of(one.left))
+        rows.append((BETWEEN_SHARE if between and scaled else share) * one.sigma_V)
     return np.asarray(np.sqrt(np.mean(np.square(rows), axis=0)))
 
 
-def table_of(known: Known, left: list[tuple[Piece, Array]], fits: tuple[list[Unseen], list[Unseen]]) -> Array:
-    """Lasting error at every temperature, (temperatures, nodes).
+def table_of(known: Known, lasts: list[tuple[Piece, Array]], fits: tuple[list[Unseen], list[Unseen]]) -> Array:
+    """Lasting error at every temperature, (temperatures, nodes), from the lasting part of what is left of each log.
 
     Where drives were fitted, their own by cross-validation. Elsewhere what was found where drives were held back, or,
     where no drives were given at all, a multiple of what pulses, or else slow tests, leave.
     """
     beside_pulses, alone = fits
-    every = row_of([one for one in left if one[0].works] or left)
     table = np.empty((known.centres.size, SOC_BINS.size))
     for t in range(known.centres.size):
-        here = [one for one in left if one[0].works and centre_of(known, one[0].log) == t]
-        driven = [one for one in here if one[0].weight >= WHOLE_WEIGHT]
-        own = OTHER_DAY_TIMES * (row_of(driven or here) if here else every)
+        here = [one for one in lasts if one[0].works and centre_of(known, one[0].log) == t]
+        driven = [one for one in here if one[0].kind == "drive"]
+        own = OTHER_DAY_TIMES * row_of(driven or here or lasts)
         if not driven and alone:
             seen = beside_pulses if here and beside_pulses else alone
             own = np.maximum(own if here else 0.0, unseen_row(known, t, seen, scaled=not here))
@@ -164,6 +158,11 @@ def table_of(known: Known, left: list[tuple[Piece, Array]], fits: tuple[list[Uns
             own = np.maximum(NO_DRIVES_TIMES * own, NO_DRIVES_V if here else NO_WORK_V)
         table[t] = own
     return table
+
+
+def row_of(lasts: list[tuple[Piece, Array]]) -> Array:
+    """Lasting error over SOC of some logs."""
+    return by_soc([piece.soc for piece, _ in lasts], [lasting_V for _, lasting_V in lasts])
 
 
 def contradiction_V(known: Known, doubt: float) -> Array:
@@ -191,11 +190,12 @@ def measure(
     working = [(piece, rest_V) for piece, rest_V in left if piece.works]
     speaking = working or left
     steps = [steps_s(piece.log) for piece, _ in speaking]
-    slow = lasting(speaking)
-    quick = [rest_V - part for (_, rest_V), part in zip(speaking, slow, strict=True)]
+    lasts = lasting(speaking)
+    slow = [lasting_V for _, lasting_V in lasts]
+    quick = [rest_V - lasting_V for (_, rest_V), lasting_V in zip(speaking, slow, strict=True)]
     drops = [drop_V(piece) for piece, _ in speaking]
     share = share_of(slow, [low_pass(np.abs(drop), dt, SPLIT_S) for drop, dt in zip(drops, steps, strict=True)])
-    table = np.hypot(table_of(known, left, fits), contradiction_V(known, doubt))
+    table = np.hypot(table_of(known, lasts, fits), contradiction_V(known, doubt))
     brief, brief_share = brief_error(quick, drops)
     return Errors(
         known.centres,

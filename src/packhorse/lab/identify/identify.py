@@ -16,6 +16,7 @@ from packhorse.lab.identify.errors import blind_fits, left_out, measure
 from packhorse.lab.identify.settled import known_of, start_of, typical_ohm
 from packhorse.lab.identify.slow import slow_tests
 from packhorse.lab.identify.solve import (
+    WEIGHT,
     Fit,
     Known,
     Piece,
@@ -36,8 +37,6 @@ from packhorse.lab.training import Training
 from packhorse.pack.description import CellFile
 from packhorse.pack.words import Array
 
-WEIGHT = {"ocv": 0.1, "pulse": 0.03, "capacity": 0.03, "drive": 1.0}
-"""How much a row of each kind of test counts where tests contradict: a vehicle is most like a drive."""
 TAU1_S, TAU2_S = (3.0, 6.0, 12.0, 25.0), (60.0, 120.0, 250.0, 500.0, 1000.0, 2000.0)
 RATES = {"lfp": (15.0, 40.0, 100.0), "nmc": (15.0, 50.0), "nca": (15.0, 50.0)}
 SPEAKING = 2
@@ -109,7 +108,7 @@ def identified(training: Training, name: str, say: Callable[[str, float], None])
 def piece_of(known: Known, log: CellLog, kind: str, max_V: float) -> Piece:
     """A log with its SOC counted from where it starts."""
     start, hysteresis, guessed = start_of(known, log, max_V)
-    return Piece(log, counted(known, log, start), WEIGHT[kind], guessed, hysteresis, kind != "ocv")
+    return Piece(log, counted(known, log, start), kind, guessed, hysteresis)
 
 
 def placed(known: Known, piece: Piece, pieces: list[Piece]) -> Piece:
@@ -148,7 +147,7 @@ def speaking(known: Known, pieces: list[Piece]) -> list[Piece]:
     chosen: list[Piece] = []
     for t in range(known.centres.size):
         here = [piece for piece in pieces if centre_of(known, piece.log) == t]
-        here.sort(key=lambda p: (p.weight, float(np.ptp(p.soc))), reverse=True)
+        here.sort(key=lambda p: (WEIGHT[p.kind], float(np.ptp(p.soc))), reverse=True)
         chosen += here[:SPEAKING]
     return chosen
 

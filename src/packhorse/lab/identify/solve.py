@@ -22,6 +22,8 @@ from packhorse.lab.identify.training import moved_Ah, nearest, typical_degC
 from packhorse.pack.compile import SOC_GRID
 from packhorse.pack.words import Array
 
+WEIGHT = {"ocv": 0.1, "pulse": 0.03, "capacity": 0.03, "drive": 1.0}
+"""How much a row of each kind of test counts where tests contradict: a vehicle is most like a drive."""
 OCV_PRIOR_V = 0.006
 """How far the equilibrium may be from the mean of the slow branches."""
 STEP_PRIOR = 0.35
@@ -57,10 +59,14 @@ class Piece(NamedTuple):
 
     log: CellLog
     soc: Array
-    weight: float
+    kind: str  # of test, a key of `WEIGHT`
     guessed: bool
     start_h: float
-    works: bool
+
+    @property
+    def works(self) -> bool:
+        """Whether the cell was at work, not near its equilibrium."""
+        return self.kind != "ocv"
 
 
 class Sums(NamedTuple):
@@ -116,7 +122,7 @@ def slope_at(known: Known, piece: Piece) -> Array:
 
 def row_weight(piece: Piece, slope_V: Array) -> Array:
     """What each row is worth: the counted SOC is not exact either, which matters where the OCV is steep."""
-    return piece.weight / ((ROW_SIGMA_V**2 + (slope_V * COUNT_SIGMA) ** 2) * CORRELATED_ROWS)
+    return WEIGHT[piece.kind] / ((ROW_SIGMA_V**2 + (slope_V * COUNT_SIGMA) ** 2) * CORRELATED_ROWS)
 
 
 def sums(known: Known, shape: Shape, piece: Piece) -> Sums:
