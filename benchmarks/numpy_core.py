@@ -32,7 +32,7 @@ from packhorse.control.limits import (
 )
 from packhorse.control.thermal import FULL_K, IDLE_PUMP, Heat
 from packhorse.estimation.outlook import DOUBT_MAX
-from packhorse.estimation.power import HORIZONS_S
+from packhorse.estimation.power import HORIZONS
 from packhorse.estimation.temperature import ROOM_DEGC
 from packhorse.pack.known import LARGEST
 from packhorse.pack.words import (
@@ -660,7 +660,7 @@ def replay(pack: Pack, state: State, frames: Frames) -> tuple[State, Record]:
         np.empty((times, strings)),
         np.empty((times, 4)),
         np.empty((times, 2)),
-        np.empty((times, 2, len(HORIZONS_S))),
+        np.empty((times, 2, HORIZONS)),
         np.empty((times, strings, 3)),
         np.empty((times, strings, 2)),
         np.empty(0),

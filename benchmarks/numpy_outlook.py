@@ -13,17 +13,15 @@ from typing import NamedTuple
 import numpy as np
 
 import numpy_belief
-from numpy_belief import SOC_SCALE, along
+from numpy_belief import DEGC_LAST, SECONDS_PER_HOUR, SOC_SCALE, along
 from packhorse.estimation import health as core
 from packhorse.estimation.belief import CHARGE_ROW, RESISTANCE_ROW, SOC_ROW
 from packhorse.estimation.energy import ASSUMED_RATE_C
 from packhorse.estimation.outlook import DOUBT_MAX
 from packhorse.estimation.power import ABSURD_V, CLOSE_V, HORIZONS_S, PEAK_SHARE, STEADY, STEPS, SURE_Z
 from packhorse.pack.known import LARGEST
-from packhorse.pack.words import DEGC_FIRST, DEGC_NODES, DEGC_STEP, SOC_NODES, Array, Belief, Cell, Frame, Pack
+from packhorse.pack.words import DEGC_FIRST, DEGC_STEP, SOC_NODES, Array, Belief, Cell, Frame, Pack
 
-SECONDS_PER_HOUR = 3600.0
-DEGC_LAST = DEGC_NODES - 1 - 1e-9
 SIGN = np.array([1.0, -1.0]).reshape(2, 1, 1, 1)
 HORIZON_S = np.array(HORIZONS_S).reshape(1, -1, 1, 1)
 SHARE = np.array(PEAK_SHARE).reshape(1, -1, 1)

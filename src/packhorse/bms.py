@@ -17,7 +17,7 @@ import numpy as np
 from packhorse import control, estimation, protection
 from packhorse.compiled import compiled, part
 from packhorse.estimation.health import HEALTHS, USABLE
-from packhorse.estimation.power import HORIZONS_S
+from packhorse.estimation.power import HORIZONS
 from packhorse.pack.known import known
 from packhorse.pack.words import (
     Array,
@@ -38,7 +38,6 @@ from packhorse.pack.words import (
 SECONDS_PER_HOUR = 3600.0
 EVENT_COLUMNS = 7
 SIGNALS = len(Signal)
-HORIZONS = len(HORIZONS_S)
 
 
 def start(pack: Pack) -> State:

@@ -1,6 +1,5 @@
 """`packhorse score`: a small laboratory is identified and scored, written down, and what is missing is said."""
 
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -14,9 +13,6 @@ import laboratory
 from packhorse.app.main import app
 from packhorse.io.cell_logs import CellLog
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("packhorse.lab.estimate") is None, reason="there is no estimator yet"
-)
 DEGC = 25.0
 CAMPAIGN = """
 family = "made"

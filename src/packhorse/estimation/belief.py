@@ -82,15 +82,15 @@ START_POINTS = 201
 TINY = 1e-25
 """Numbers below this are taken for zero, or the processor would crawl through denormals."""
 COVARIANCES = 15
-SOC_ROW, CHARGE_ROW, RESISTANCE_ROW = 0, 12, 14
-"""Rows of the covariance that hold variances: of the SOC, the charge factor and the resistance factor."""
+SOC_ROW, OFFSET_ROW, BIAS_ROW, CHARGE_ROW, RESISTANCE_ROW = 0, 5, 9, 12, 14
+"""Rows of the covariance that hold variances."""
 
 
 def begin(strings: int, series: int) -> Belief:
     """The belief before anything was heard."""
     cells = (strings, series)
     covariance = np.zeros((strings, COVARIANCES, series))
-    covariance[:, 0, :] = START_SIGMA_MOST**2
+    covariance[:, SOC_ROW, :] = START_SIGMA_MOST**2
     return Belief(
         soc=np.full(cells, 0.5),
         offset_A=np.zeros(cells),
@@ -128,7 +128,7 @@ def step(pack: Pack, was: Belief, frame: Frame, bleed: Array, contactor: Array, 
             hear_offset(before, was.covariance[s], current_A, pack.sensors, dt_s)
             current_A, heard_s, unheard, flowing = 0.0, 0.0, 0.0, 0.0
         heard = (current_A, heard_s, dt_s, flowing, pack.balancing.bleed_ohm)
-        doubt(was.covariance[s, 0], unheard, around[UNSURE])
+        doubt(was.covariance[s, SOC_ROW], unheard, around[UNSURE])
         place_degC(degC, place)
         place_soc(was.soc[s], place)
         mix_nodes(nodes, place, table)
@@ -494,12 +494,14 @@ def first(pack: Pack, was: Belief, frame: Frame) -> Belief:
         for k in range(pack.series):
             v = frame.cell_V[s, k]
             if known(v):
-                soc, sigma = located(cell, v, current_A, degC[k], was.soc[s, k], math.sqrt(was.covariance[s, 0, k]))
-                now.soc[s, k], now.covariance[s, 0, k] = soc, sigma * sigma
+                soc, sigma = located(
+                    cell, v, current_A, degC[k], was.soc[s, k], math.sqrt(was.covariance[s, SOC_ROW, k])
+                )
+                now.soc[s, k], now.covariance[s, SOC_ROW, k] = soc, sigma * sigma
                 total, variance, heard = total + soc, variance + sigma * sigma, heard + 1.0
         for k in range(pack.series):
             if not known(frame.cell_V[s, k]) and heard > 0.0:
-                now.soc[s, k], now.covariance[s, 0, k] = total / heard, variance / heard + 0.1**2
+                now.soc[s, k], now.covariance[s, SOC_ROW, k] = total / heard, variance / heard + 0.1**2
             settle(now, s, k, cell, sensors, current_A, degC[k])
     return Belief(
         now.soc,
@@ -536,10 +538,10 @@ def settle(now: Belief, s: int, k: int, cell: Cell, sensors: Sensors, current_A:
     lasting_V = physics.at_node(cell.nodes, soc, degC, MODEL_V)
     half_V = physics.at_node(cell.nodes, soc, degC, HYSTERESIS_V) if now.hysteresis[s, k] == 0.0 else 0.0
     relaxing_V = 0.5 * (r1 + r2) * current_A
-    now.covariance[s, 5, k] = sensors.current_offset_A**2
-    now.covariance[s, 9, k] = lasting_V**2 + (0.6 * half_V) ** 2 + relaxing_V**2
-    now.covariance[s, 12, k] = cell.capacity_sigma**2 + sensors.current_gain**2
-    now.covariance[s, 14, k] = cell.resistance_sigma**2
+    now.covariance[s, OFFSET_ROW, k] = sensors.current_offset_A**2
+    now.covariance[s, BIAS_ROW, k] = lasting_V**2 + (0.6 * half_V) ** 2 + relaxing_V**2
+    now.covariance[s, CHARGE_ROW, k] = cell.capacity_sigma**2 + sensors.current_gain**2
+    now.covariance[s, RESISTANCE_ROW, k] = cell.resistance_sigma**2
 
 
 @part

@@ -53,6 +53,7 @@ from packhorse.pack.known import known
 from packhorse.pack.words import NODE_COLUMNS, Array, Cell
 
 HORIZONS_S = (2.0, 10.0, 30.0, 600.0)
+HORIZONS = len(HORIZONS_S)
 PEAK_SHARE = (1.0, 1.0, math.log(600.0 / 30.0) / math.log(600.0 / 10.0), 0.0)
 """How much of the ten-second rating counts in each horizon; the rest is the steady one."""
 DISCHARGE, CHARGE = 0, 1

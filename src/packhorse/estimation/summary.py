@@ -8,13 +8,12 @@ import numpy as np
 
 from packhorse.compiled import part
 from packhorse.estimation import outlook
+from packhorse.estimation.belief import SOC_ROW
 from packhorse.estimation.energy import ASSUMED_RATE_C
 from packhorse.estimation.health import CAPACITY, HEALTHS, RESISTANCE, USABLE, VALUE, VARIANCE, usable
-from packhorse.estimation.power import HORIZONS_S, pack_power
+from packhorse.estimation.power import HORIZONS, pack_power
 from packhorse.estimation.temperature import cell_degC
 from packhorse.pack.words import Array, Belief, Estimate, Frame, Pack
-
-HORIZONS = len(HORIZONS_S)
 
 
 @part
@@ -37,7 +36,7 @@ def summary(pack: Pack, belief: Belief, health: Array, frame: Frame, contactor: 
         give, take = belief.soc[s, low], 1.0 - belief.soc[s, high]
         soc_min[s], soc_max[s], weakest[s], strongest[s] = give, 1.0 - take, low, high
         string_soc[s] = give / (give + take) if give + take > 0.0 else 0.0
-        string_sigma[s] = math.sqrt(max(belief.covariance[s, 0, low], belief.covariance[s, 0, high]))
+        string_sigma[s] = math.sqrt(max(belief.covariance[s, SOC_ROW, low], belief.covariance[s, SOC_ROW, high]))
         total += string_soc[s]
         total_sigma += string_sigma[s]
 

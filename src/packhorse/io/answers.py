@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from packhorse.estimation.belief import SOC_ROW
 from packhorse.estimation.power import HORIZONS_S
 from packhorse.pack.faults import fault_rows
 from packhorse.pack.words import Array, Event, Frames, Reason, Record, Severity, Signal, Stage, State
@@ -190,7 +191,7 @@ class CellLife:
                 "cell": cell,
                 "rank": rank,
                 "soc": state.belief.soc.ravel(),
-                "soc_sigma": np.sqrt(np.maximum(state.belief.covariance[:, 0, :], 0.0)).ravel(),
+                "soc_sigma": np.sqrt(np.maximum(state.belief.covariance[:, SOC_ROW, :], 0.0)).ravel(),
                 "deviation_V": mean_V[0],
                 "deviation_discharging_V": mean_V[1],
                 "deviation_charging_V": mean_V[2],

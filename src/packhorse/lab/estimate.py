@@ -10,6 +10,9 @@ import numpy as np
 from packhorse import estimation
 from packhorse.cell import physics
 from packhorse.compiled import compiled
+from packhorse.estimation.belief import CHARGE_ROW, OFFSET_ROW, RESISTANCE_ROW, SOC_ROW
+from packhorse.estimation.health import CAPACITY, RESISTANCE, USABLE
+from packhorse.estimation.power import HORIZONS
 from packhorse.estimation.temperature import ROOM_DEGC
 from packhorse.io.cell_logs import CellLog
 from packhorse.pack.compile import compile_pack
@@ -92,7 +95,7 @@ def estimate(cell: CellFile, log: CellLog, initial_soc: float | None = None) -> 
     belief = estimation.begin(1, 1)
     if initial_soc is not None:
         belief.soc[:] = initial_soc
-        belief.covariance[:, 0, :] = SAID_SIGMA**2
+        belief.covariance[:, SOC_ROW, :] = SAID_SIGMA**2
     columns = (np.ascontiguousarray(column, dtype=np.float64) for column in log[1:])
     return Estimates(*follow(pack, belief, estimation.unheard(1), *columns).T.copy())
 
@@ -125,11 +128,11 @@ def say(pack: Pack, belief: Belief, time_s: float, degC: float, row: Array) -> N
     p, warm = belief.covariance[0, :, 0], degC if known(degC) else ROOM_DEGC
     soc, factor = belief.soc[0, 0], belief.charge_factor[0, 0]
     _ocv, _slope, r0, _r1, _r2 = physics.parameters(pack.cell.nodes, soc, warm)
-    row[0], row[1], row[2] = time_s, soc, math.sqrt(p[0])
+    row[0], row[1], row[2] = time_s, soc, math.sqrt(p[SOC_ROW])
     row[3] = pack.cell.capacity_Ah / factor
-    row[4] = row[3] * math.sqrt(p[12]) / factor
-    row[5], row[6] = r0 * belief.resistance_factor[0, 0], r0 * math.sqrt(p[14])
-    row[7], row[8] = belief.offset_A[0, 0], math.sqrt(p[5])
+    row[4] = row[3] * math.sqrt(p[CHARGE_ROW]) / factor
+    row[5], row[6] = r0 * belief.resistance_factor[0, 0], r0 * math.sqrt(p[RESISTANCE_ROW])
+    row[7], row[8] = belief.offset_A[0, 0], math.sqrt(p[OFFSET_ROW])
     row[9], row[10] = belief.hysteresis[0, 0], warm + belief.core_K[0, 0]
     row[11], row[12], row[13] = belief.bias_V[0, 0], belief.resistance_factor[0, 0], belief.surprise[0, 0]
 
@@ -137,11 +140,11 @@ def say(pack: Pack, belief: Belief, time_s: float, degC: float, row: Array) -> N
 @compiled
 def say_estimate(estimate: Estimate, row: Array) -> None:
     """Power, energy and health into a row of `Estimates`."""
-    horizons = estimate.power_W.shape[1]
     for direction in range(2):
-        first = FIRST_SOP + direction * horizons
-        row[first : first + horizons] = estimate.power_W[direction]
+        first = FIRST_SOP + direction * HORIZONS
+        row[first : first + HORIZONS] = estimate.power_W[direction]
     row[FIRST_SOE], row[FIRST_SOE + 1] = 1000.0 * estimate.energy_kWh, 1000.0 * estimate.energy_sigma_kWh
     health, sigma = estimate.health[0], estimate.health_sigma[0]
-    row[FIRST_SOE + 2], row[FIRST_SOE + 3] = health[0], sigma[0]
-    row[FIRST_SOE + 4], row[FIRST_SOE + 5], row[FIRST_SOE + 6] = health[1], sigma[1], health[2]
+    row[FIRST_SOE + 2], row[FIRST_SOE + 3] = health[CAPACITY], sigma[CAPACITY]
+    row[FIRST_SOE + 4], row[FIRST_SOE + 5] = health[RESISTANCE], sigma[RESISTANCE]
+    row[FIRST_SOE + 6] = health[USABLE]

@@ -156,7 +156,11 @@ def grown(tables: Cell, cell: CellFile, aged: Aged, log: CellLog) -> Aged:
     known_s = log.time_s[np.isfinite(log.time_s)]
     lasted_s = max(float(known_s[-1] - known_s[0]), 0.0) if known_s.size else 0.0
     heard = bool(log.time_s.size) and bool(np.all(np.isfinite(log.current_A)))
-    cycles = float(np.sum(steps_s(log) * np.abs(log.current_A))) / (7200.0 * tables.capacity_Ah) if heard else 0.5
+    cycles = (
+        float(np.sum(steps_s(log) * np.abs(log.current_A))) / (2.0 * physics.SECONDS_PER_HOUR * tables.capacity_Ah)
+        if heard
+        else 0.5
+    )
     degC = typical_degC(log)
     off_K = 0.0 if math.isnan(aged.degC) else degC - aged.degC
     more = np.diag(

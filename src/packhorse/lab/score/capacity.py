@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from packhorse.cell.physics import SECONDS_PER_HOUR
 from packhorse.io.cell_logs import CellLog
 from packhorse.io.errors import Error, ReadError
 from packhorse.io.tables import BROKEN, broken
@@ -47,7 +48,6 @@ PANASONIC_LABEL = (
 STILL_A = 0.01
 FEWEST_ROWS = 10
 SLOW_HOURS, SLOW_ROWS = 20.0, 1201
-SECONDS_PER_HOUR = 3600.0
 
 
 class Life(NamedTuple):
