@@ -32,6 +32,10 @@ LEAST_V = 0.003
 FEW_ROWS = 200.0
 """So many rows are worth as much as what all regions of a temperature say together."""
 LEAST_SHARE, MOST_SHARE = 0.05, 0.3
+LEAST_RESISTANCE_SIGMA = 0.2
+"""Resistances differ by no less from day to day and over a cell's life, as a share (assumed)."""
+SEEN_TIMES = 2.0
+"""At most so many times what a fit leaves of logs that it has seen is taken for its error there (assumed)."""
 ALONE_K = 20.0
 """Distance at which a fit without any work is taken to be (assumed)."""
 DISTANCE_SHARE, BETWEEN_SHARE = (0.6, 3.0), 0.6
@@ -50,12 +54,32 @@ def without(known: Known, fit: Fit, held: list[int]) -> Array:
 
 
 def left_out(known: Known, shape: Shape, pieces: list[Piece], fit: Fit) -> Iterator[tuple[Piece, Array]]:
-    """Every log with what is left of its voltage by a fit that has not seen it, nor others of its fold."""
-    for fold in range(FOLDS):
-        mine = [k for k in range(len(pieces)) if k % FOLDS == fold]
+    """Every log with what is left of its voltage by a fit that has not seen it, nor others of its fold.
+
+    The logs of one temperature are dealt out over the folds: no fit lacks both its drives and its pulses.
+    """
+    fold = np.empty(len(pieces), dtype=int)
+    for t in range(known.centres.size):
+        here = [k for k, piece in enumerate(pieces) if centre_of(known, piece.log) == t]
+        for n, k in enumerate(sorted(here, key=lambda k: pieces[k].kind)):
+            fold[k] = n % FOLDS
+    for one in range(FOLDS):
+        mine = np.flatnonzero(fold == one).tolist()
         x = without(known, fit, mine)
         for k in mine:
             yield pieces[k], residual(known, shape, pieces[k], x)
+
+
+def bounded(known: Known, shape: Shape, left: list[tuple[Piece, Array]], fit: Fit) -> list[tuple[Piece, Array]]:
+    """What is left of each log, but no more than `SEEN_TIMES` what a fit leaves that has seen it.
+
+    Where a temperature has one log at work, the fit without it speaks of another temperature's cell.
+    """
+    bound = []
+    for piece, rest_V in left:
+        seen_V = SEEN_TIMES * residual(known, shape, piece, fit.unknowns)
+        bound.append((piece, rest_V if np.mean(rest_V**2) <= np.mean(seen_V**2) else seen_V))
+    return bound
 
 
 @compiled
@@ -205,7 +229,7 @@ def measure(
         brief_share,
         correlation_s(list(zip(slow, steps, strict=True)), 600.0),
         max(correlation_s(list(zip(quick, steps, strict=True)), 10.0), 2.0),
-        share if working else NO_WORK_SHARE,
+        max(share, LEAST_RESISTANCE_SIGMA) if working else NO_WORK_SHARE,
     )
 
 

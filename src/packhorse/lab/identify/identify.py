@@ -12,10 +12,11 @@ from packhorse.estimation.temperature import ROOM_DEGC
 from packhorse.io.cell_logs import CellLog
 from packhorse.lab.identify.circuit import BLOCK, Shape, layout
 from packhorse.lab.identify.describe import Errors, chemistry_of, describe
-from packhorse.lab.identify.errors import blind_fits, left_out, measure
+from packhorse.lab.identify.errors import blind_fits, bounded, left_out, measure
 from packhorse.lab.identify.settled import known_of, start_of, typical_ohm
 from packhorse.lab.identify.slow import slow_tests
 from packhorse.lab.identify.solve import (
+    LONG_SOC,
     WEIGHT,
     Fit,
     Known,
@@ -23,13 +24,14 @@ from packhorse.lab.identify.solve import (
     bounds,
     centre_of,
     counted,
+    found,
     matrix_of,
+    moved,
     ocv_at,
     prior,
     row_weight,
     slope_at,
     solution,
-    start_shift,
     sums,
 )
 from packhorse.lab.identify.training import clusters, nearest, split, thinned
@@ -40,9 +42,9 @@ from packhorse.pack.words import Array
 TAU1_S, TAU2_S = (3.0, 6.0, 12.0, 25.0), (60.0, 120.0, 250.0, 500.0, 1000.0, 2000.0)
 RATES = {"lfp": (15.0, 40.0, 100.0), "nmc": (15.0, 50.0), "nca": (15.0, 50.0)}
 SPEAKING = 2
-LONG_SOC = 0.15
-"""A piece that moves less cannot tell by its shape where it is."""
-ANCHORINGS, MOST_SHIFT = 2, 0.1
+ANCHORINGS = 2
+AGED = 0.08
+"""A log whose charge differs by more than this share from what its voltage says is of an aged cell."""
 ACTIVATION_K = (4000.0, 1000.0, 1600.0, 2500.0, 5500.0)
 """The first is taken where temperatures say nothing."""
 
@@ -89,9 +91,10 @@ def identified(training: Training, name: str, say: Callable[[str, float], None])
     pieces = [placed(known, piece, pieces) for piece in pieces]
     shape = best_shape(known, speaking(known, pieces), RATES[chemistry], say)
     say("circuit", 0.6)
+    pieces = aged(known, shape, pieces)
     fit = fitted(known, shape, pieces)
     for _ in range(ANCHORINGS):
-        pieces = [anchored(known, shape, piece, fit.unknowns) for piece in pieces]
+        pieces = [moved(known, shape, piece, fit.unknowns) for piece in pieces]
         fit = fitted(known, shape, pieces)
     say("model error", 0.8)
     left = list(left_out(known, shape, pieces, fit))
@@ -99,7 +102,9 @@ def identified(training: Training, name: str, say: Callable[[str, float], None])
         blind_fits(known, shape, pieces, fit, pulses=True),
         blind_fits(known, shape, pieces, fit, pulses=False),
     )
-    errors = measure(known, left, blind, lambda piece: drop_V(known, shape, piece, fit.unknowns), doubt)
+    errors = measure(
+        known, bounded(known, shape, left, fit), blind, lambda piece: drop_V(known, shape, piece, fit.unknowns), doubt
+    )
     say("cell file", 1.0)
     cell = describe(name, chemistry, known, shape, fit.unknowns, errors, limits_V, doubt, everything)
     return Identified(cell, known, shape, fit.unknowns, pieces, left, errors)
@@ -127,19 +132,22 @@ def placed(known: Known, piece: Piece, pieces: list[Piece]) -> Piece:
     return tried[int(np.argmin(costs))]
 
 
+def aged(known: Known, shape: Shape, pieces: list[Piece]) -> list[Piece]:
+    """The logs, those marked that were taken of an aged cell: they empty it by far more or less than they count.
+
+    Less is no sign: the label of a slow test, the rate and the tester's clock all differ by a few percent.
+    """
+    doubted = [piece._replace(aged=piece.works and float(np.ptp(piece.soc)) > LONG_SOC) for piece in pieces]
+    unknowns = fitted(known, shape, doubted).unknowns
+    told = [found(known, shape, piece, unknowns)[-1] if piece.aged else 0.0 for piece in doubted]
+    return [piece._replace(aged=abs(share) > AGED) for piece, share in zip(pieces, told, strict=True)]
+
+
 def fixed_cost(known: Known, piece: Piece) -> float:
     """What the OCV alone leaves of a piece's voltage, squared and weighted; no fit changes it."""
     rest_V = piece.log.cell_V - ocv_at(known, piece.soc, piece.log.cell_degC)
     worth = row_weight(piece, slope_at(known, piece))
     return float(rest_V @ (worth * rest_V))
-
-
-def anchored(known: Known, shape: Shape, piece: Piece, unknowns: Array) -> Piece:
-    """A piece whose start was a guess, moved to where the solution sees it."""
-    if not piece.guessed:
-        return piece
-    shift = float(np.clip(start_shift(known, shape, piece, unknowns), -MOST_SHIFT, MOST_SHIFT))
-    return piece._replace(soc=piece.soc + shift)
 
 
 def speaking(known: Known, pieces: list[Piece]) -> list[Piece]:

@@ -36,6 +36,12 @@ MOST_HYSTERESIS_V = 0.06
 """No half-width of a cell's hysteresis is larger (assumed)."""
 START_PRIOR = 0.05
 """How well a start is known that is not from full."""
+CAPACITY_PRIOR = 0.05
+"""How far the capacity of an aged cell may be from that of the slow tests."""
+LONG_SOC = 0.15
+"""A piece that moves less cannot tell by its shape where it is, nor how far it went."""
+MOST_SHIFT = 0.1
+"""No start and no capacity is moved by more at a time."""
 COUNT_SIGMA = 0.005
 """How well counted SOC is known."""
 NEAR_EMPTY = 0.15
@@ -62,6 +68,7 @@ class Piece(NamedTuple):
     kind: str  # of test, a key of `WEIGHT`
     guessed: bool
     start_h: float
+    aged: bool = False  # its charge contradicts the capacity of the slow tests
 
     @property
     def works(self) -> bool:
@@ -125,36 +132,59 @@ def row_weight(piece: Piece, slope_V: Array) -> Array:
     return WEIGHT[piece.kind] / ((ROW_SIGMA_V**2 + (slope_V * COUNT_SIGMA) ** 2) * CORRELATED_ROWS)
 
 
+def freedoms(piece: Piece) -> tuple[Array, Array]:
+    """What of a log's SOC is not known, as what a whole unit of each adds to the SOC, (times, n); its precision, (n,).
+
+    A start that was guessed, and the capacity of a cell that has aged since its slow tests.
+    """
+    columns, sigmas = [], []
+    if piece.guessed:
+        columns.append(np.ones_like(piece.soc))
+        sigmas.append(START_PRIOR)
+    if piece.aged:
+        columns.append(piece.soc - piece.soc[0])
+        sigmas.append(CAPACITY_PRIOR)
+    return np.array(columns).reshape(-1, piece.soc.size).T, 1.0 / np.array(sigmas) ** 2
+
+
 def sums(known: Known, shape: Shape, piece: Piece) -> Sums:
-    """Normal equations of one log over all blocks. A start that is a guess is projected out, with its prior."""
+    """Normal equations of one log over all blocks. What is not known of its SOC is projected out, with its prior."""
     unknowns = BLOCK * known.centres.size
     blocks, rest_V = matrix_of(known, shape, piece)
     slope_V = slope_at(known, piece)
     worth = row_weight(piece, slope_V)
-    right, lever = np.zeros(unknowns), np.zeros(unknowns)
+    freedom, precision = freedoms(piece)
+    freedom_V = slope_V[:, None] * freedom
+    right, lever = np.zeros(unknowns), np.zeros((unknowns, precision.size))
     matrix = np.zeros((unknowns, unknowns))
     for a, left in blocks.items():
         at = slice(a * BLOCK, (a + 1) * BLOCK)
         right[at] = left.T @ (worth * rest_V)
-        lever[at] = left.T @ (worth * slope_V)
+        lever[at] = left.T @ (worth[:, None] * freedom_V)
         for b, other in blocks.items():
             if b >= a:
                 part = left.T @ (worth[:, None] * other)
                 matrix[at, b * BLOCK : (b + 1) * BLOCK] = part
                 matrix[b * BLOCK : (b + 1) * BLOCK, at] = part.T
-    if not piece.guessed:
-        return Sums(matrix, right)
-    own = float(slope_V @ (worth * slope_V)) + 1.0 / START_PRIOR**2
-    pull = float(slope_V @ (worth * rest_V))
-    return Sums(matrix - np.outer(lever, lever) / own, right - lever * (pull / own))
+    own = freedom_V.T @ (worth[:, None] * freedom_V) + np.diag(precision)
+    pull = freedom_V.T @ (worth * rest_V)
+    return Sums(matrix - lever @ np.linalg.solve(own, lever.T), right - lever @ np.linalg.solve(own, pull))
 
 
-def start_shift(known: Known, shape: Shape, piece: Piece, x: Array) -> float:
-    """How far the start of a log is from where it was guessed, given the solution."""
+def found(known: Known, shape: Shape, piece: Piece, x: Array) -> Array:
+    """What the solution says of each of a log's `freedoms`, (n,)."""
     slope_V = slope_at(known, piece)
     worth = row_weight(piece, slope_V)
-    left_V = residual(known, shape, piece, x)
-    return float(slope_V @ (worth * left_V) / (slope_V @ (worth * slope_V) + 1.0 / START_PRIOR**2))
+    freedom, precision = freedoms(piece)
+    freedom_V = slope_V[:, None] * freedom
+    own = freedom_V.T @ (worth[:, None] * freedom_V) + np.diag(precision)
+    return np.asarray(np.linalg.solve(own, freedom_V.T @ (worth * residual(known, shape, piece, x))))
+
+
+def moved(known: Known, shape: Shape, piece: Piece, x: Array) -> Piece:
+    """The log with its SOC where the solution sees it, as far as it is not known beforehand."""
+    shift = np.clip(found(known, shape, piece, x), -MOST_SHIFT, MOST_SHIFT)
+    return piece._replace(soc=piece.soc + freedoms(piece)[0] @ shift)
 
 
 def residual(known: Known, shape: Shape, piece: Piece, x: Array) -> Array:
