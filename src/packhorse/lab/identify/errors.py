@@ -7,6 +7,7 @@ goes with the current. They are told apart by a low pass. Both grow with the vol
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -253,12 +254,13 @@ def share_of(slow: list[Array], drops: list[Array]) -> float:
 
 
 def by_soc(socs: list[Array], errors: list[Array]) -> Array:
-    """Root mean square of errors about each of the SOC nodes, drawn to that of all where rows are few."""
+    """Root mean square of errors about each of the SOC nodes, drawn to what is usual where rows are few.
+
+    Where there are none at all it is that of all rows, ends and steep places included.
+    """
     soc, square = np.concatenate(socs), np.concatenate(errors) ** 2
-    overall = float(np.mean(square))
-    out = np.empty(SOC_BINS.size)
     edges = np.concatenate([[-np.inf], 0.5 * (SOC_BINS[1:] + SOC_BINS[:-1]), [np.inf]])
-    for k in range(SOC_BINS.size):
-        here = square[(soc >= edges[k]) & (soc < edges[k + 1])]
-        out[k] = np.sqrt((float(here.sum()) + FEW_ROWS * overall) / (here.size + FEW_ROWS))
-    return out
+    here = [square[(soc >= low) & (soc < high)] for low, high in pairwise(edges)]
+    usual = float(np.median([part.mean() for part in here if part.size]))
+    drawn = [(part.sum() + FEW_ROWS * usual) / (part.size + FEW_ROWS) if part.size else square.mean() for part in here]
+    return np.sqrt(drawn)
