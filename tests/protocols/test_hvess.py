@@ -69,7 +69,7 @@ def test_every_signal_reads_the_same_to_the_judge_over_its_whole_range_and_its_s
 ) -> None:
     layout, signal = ours(row)
     message, theirs, factor = of_the_judge(layout.pgn), f"SPN{row['spn']}", of_the_bus(row)
-    half_bit = 0.5 * signal.scale * factor + 1e-13 * abs(signal.offset * factor)
+    half_bit = 0.5 * signal.scale * factor + 1e-12 * factor * (abs(signal.offset) + signal.last * signal.scale)
     for share in (0.0, 1e-4, 0.1, 1 / 3, 0.5, 0.77, 0.9999, 1.0):
         value = signal.offset + share * signal.last * signal.scale
         data = encode(layout, {signal.name: value})
