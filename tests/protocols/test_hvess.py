@@ -209,6 +209,11 @@ def test_a_configuration_of_any_length_gives_the_part_that_is_there(length: int)
         assert read[signal.name] == values[signal.name] if there else math.isnan(read[signal.name])
 
 
+def test_a_check_byte_that_nobody_computes_is_sent_as_all_ones_and_unasked_fans_as_zero() -> None:
+    assert encode(hvess.system_layouts()["HVESSS1"], {})[7] == 0xFF
+    assert encode(hvess.system_layouts()["HVESSFC"], {})[4:] == b"\x00\x80\xff\xff"
+
+
 def test_limits_stop_at_the_end_of_their_range_and_measurements_become_errors() -> None:
     layout = hvess.system_layouts()["HVESSD1"]
     values = {"discharge_power_W": 9e6, "charge_power_W": -1.0, "battery_V": 9e3, "current_A": 2e3}

@@ -18,7 +18,7 @@ from packhorse.protocols.j1939.claim import ADDRESS_CLAIMED, Stage
 from packhorse.protocols.j1939.hvess import decode, encode, layouts, system_layouts
 from packhorse.protocols.j1939.identifier import GLOBAL, CanFrame, Message, join, single, split
 from packhorse.protocols.j1939.name import name_bytes
-from packhorse.protocols.j1939.node import QUESTIONS, Node, hear, requests, speak, start
+from packhorse.protocols.j1939.node import QUESTIONS, Node, counts, hear, requests, speak, start
 from packhorse.protocols.j1939.request import ACKNOWLEDGEMENT, REQUEST, Answer, request
 from packhorse.protocols.j1939.spoken import Moment, spoken
 from packhorse.protocols.j1939.transport import CONNECTION, DATA, Transport
@@ -252,6 +252,14 @@ def test_a_controller_that_falls_silent_asks_for_nothing() -> None:
     assert math.isnan(silent.balancing)
 
 
+def test_a_command_that_is_not_available_for_a_moment_holds() -> None:
+    node, _ = hear(claimed(SETTINGS, MOMENT), SETTINGS, 2.0, control(connect_command=1))
+    for k in range(30):
+        node, _ = hear(node, SETTINGS, 2.0 + 0.02 * k, control())
+    assert requests(node, SETTINGS, 2.5)[:2] == (1.0, 1.0)
+    assert requests(node, SETTINGS, 2.6)[:2] == (1.0, 0.0)
+
+
 def test_a_command_to_another_battery_is_not_ours() -> None:
     layout = system_layouts()["HVESSC1"]
     other = single(Message(layout.pgn, CONTROLLER, 244, encode(layout, {"connect_command": 1}), 3))
@@ -284,7 +292,7 @@ def test_a_second_battery_with_our_address_is_counted_and_survived() -> None:
     _, said = spoken_over(node, SETTINGS, 0.5, MOMENT)
     for time_s, frame in said:
         node, _ = hear(node, SETTINGS, time_s, frame)
-    assert node.claim.intruders == len(said)
+    assert counts(node)["address_used_by_others"] == len(said)
     assert speak(node, SETTINGS, MOMENT, 1.5)[1]
 
 
@@ -327,3 +335,4 @@ def test_hostile_frames_never_raise_and_leave_memory_and_traffic_bounded(
         assert all(0.0 <= x <= 1.0 for x in requests(node, fixed, time_s)[:4])
         assert len(node.questions) <= QUESTIONS
     assert len(node.sent) <= 60
+    assert all(count >= 0 for count in counts(node).values())

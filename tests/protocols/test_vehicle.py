@@ -29,7 +29,7 @@ def test_every_source_tells_its_word_while_it_is_fresh(source: Source) -> None:
     bit = next(s.scale for s in system_layouts()[message].signals if s.name == signal)
     assert getattr(vehicle(heard, 100.0 + patience_s), word) == pytest.approx(12.0, abs=0.5 * bit)
     assert math.isnan(getattr(vehicle(heard, 101.0 + patience_s), word))
-    assert math.isnan(getattr(vehicle(heard, 99.0), word))
+    assert math.isnan(getattr(vehicle(heard, 99.0 - patience_s), word))
 
 
 def test_words_come_in_our_units() -> None:
@@ -47,6 +47,12 @@ def test_the_better_source_counts_and_the_other_stands_in_when_it_falls_silent()
     assert vehicle(heard, 2.0).speed_m_per_s == pytest.approx(20.0, abs=0.01)
     heard = told("CCVS1", 2.0, heard)
     assert vehicle(heard, 2.0).speed_m_per_s == pytest.approx(20.0, abs=0.01)
+
+
+def test_uphill_is_positive_whatever_the_bus_calls_it() -> None:
+    heard = told("SSI", 0.0, pitch_deg=3.0)
+    assert vehicle(heard, 0.0).pitch_deg == pytest.approx(3.0)
+    assert vehicle(heard, 0.0, pitch_sign=-1.0).pitch_deg == pytest.approx(-3.0)
 
 
 @given(st.lists(st.tuples(st.floats(), st.integers(0, 0x3FFFF), st.binary(max_size=20)), max_size=40))

@@ -53,11 +53,10 @@ def code(signal: Signal, value: float) -> int:
     """The code nearest to a value; NaN is "not available".
 
     Beyond the range it is the nearest end where the signal saturates, otherwise "error", never a wrapped number.
-    Where the signal has no such code, 0 takes its place.
     """
     lowest = -(1 << (signal.bits - 1)) + 1 if signal.signed else 0
     if math.isnan(value):
-        return max(signal.absent, 0)
+        return absent_code(signal)
     count = (value - signal.offset) / signal.scale
     if not lowest - 0.5 <= count <= signal.last + 0.5:
         if not signal.saturates:
@@ -66,9 +65,15 @@ def code(signal: Signal, value: float) -> int:
     return min(max(round(count), lowest), signal.last) % (1 << signal.bits)
 
 
+def absent_code(signal: Signal) -> int:
+    """The code for "not available"; where there is none, all ones as in an unused place, or 0 for a single bit."""
+    unused = (1 << signal.bits) - 1 if signal.bits > 1 else 0
+    return signal.absent if signal.absent >= 0 else unused
+
+
 def error_code(signal: Signal) -> int:
     """The code for "error", or the one for "not available" where there is none."""
-    return signal.error if signal.error >= 0 else max(signal.absent, 0)
+    return signal.error if signal.error >= 0 else absent_code(signal)
 
 
 def meaning(signal: Signal, raw: int) -> Meaning:

@@ -2,7 +2,9 @@
 
     start(settings, time_s)                                   -> (node, frames)
     hear(node, settings, time_s, frame)                       -> (node, frames)
-    requests(node, settings, time_s), vehicle(node.told, ...) -> what was heard, for the BMS
+    requests(node, settings, time_s)                          -> what is asked of the battery
+    vehicle(node.told, time_s, settings.pitch_sign)           -> what is known of the vehicle
+    counts(node)                                              -> what went wrong so far
     speak(node, settings, moment, time_s)                     -> (node, frames)
 
 Pure, and never raises whatever it hears. It speaks only while its address is claimed, and answers when it speaks.
@@ -65,7 +67,7 @@ class Node(NamedTuple):
     questions: tuple[Question, ...] = ()
     recorded: Recorded = Recorded()
     told: Mapping[int, tuple[float, float]] = {}  # by place in `vehicle.SOURCES`: value, and when
-    control: Mapping[str, float] = {}
+    control: Mapping[str, tuple[float, float]] = {}  # by signal of HVESSC1: last value that was one, and when
     control_s: float = math.nan  # when the last HVESSC1 was heard
     reset: float = 0.0  # a tool asks for faults to be cleared
     asked_mass_s: float = -math.inf
@@ -112,23 +114,36 @@ def hear(node: Node, settings: Settings, time_s: float, frame: CanFrame) -> Step
 
 
 def requests(node: Node, settings: Settings, time_s: float) -> Requests:
-    """What is asked of the battery now; a controller that has fallen silent asks for nothing."""
-    heard = 0.0 <= time_s - node.control_s <= settings.silence_s
-    told = node.control if heard else {}
-    on = float(settings.codes["command"]["on"])
-    asked = {
-        name: told.get(name) == on for name in ("connect_command", "internal_charger_command", "operation_consent")
-    }
+    """What is asked of the battery now.
+
+    A signal that is not available holds what it said before, for as long as silence is forgiven; after that, or when
+    the controller has fallen silent, nothing is asked.
+    """
+    patience_s, on = settings.silence_s, float(settings.codes["command"]["on"])
+    told = {name: value for name, (value, heard_s) in node.control.items() if abs(time_s - heard_s) <= patience_s}
     off = told.get("power_down_command") == on
-    able = not off and (asked["operation_consent"] or not settings.consent_needed)
+    able = not off and (told.get("operation_consent") == on or not settings.consent_needed)
     return Requests(
-        heard=float(heard),
-        drive_request=float(able and asked["connect_command"]),
-        charge_request=float(able and asked["internal_charger_command"]),
+        heard=float(abs(time_s - node.control_s) <= patience_s),
+        drive_request=float(able and told.get("connect_command") == on),
+        charge_request=float(able and told.get("internal_charger_command") == on),
         reset_request=node.reset,
         balancing=told.get("balancing_command", math.nan),
         power_down=float(off),
     )
+
+
+def counts(node: Node) -> dict[str, int]:
+    """What went wrong on the bus so far, by name: for people to see."""
+    claimed = node.claim
+    return {
+        "address_contended": claimed.contended,
+        "address_used_by_others": claimed.intruders,
+        "name_used_by_others": claimed.twins,
+        "malformed": node.malformed + node.transport.counts.malformed,
+        "requests_refused": node.refused,
+        **{f"sessions_{name}": n for name, n in node.transport.counts._asdict().items() if name != "malformed"},
+    }
 
 
 def speak(node: Node, settings: Settings, moment: Moment, time_s: float) -> Step:
@@ -157,7 +172,9 @@ def _take(node: Node, settings: Settings, time_s: float, message: Message) -> No
     if message.pgn == control.pgn:
         if settings.controller not in {None, message.source}:
             return node
-        return node._replace(control=decode(control, message.data).values, control_s=time_s)
+        said = decode(control, message.data).values
+        fresh = {name: (value, time_s) for name, value in said.items() if not math.isnan(value)}
+        return node._replace(control={**node.control, **fresh}, control_s=time_s)
     return node._replace(told=take(node.told, time_s, message))
 
 

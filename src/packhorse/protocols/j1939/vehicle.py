@@ -27,7 +27,7 @@ class Vehicle(NamedTuple):
     """The vehicle as it was last heard of; NaN is not heard, or too long ago."""
 
     speed_m_per_s: float = math.nan
-    pitch_deg: float = math.nan  # with the sign of the bus
+    pitch_deg: float = math.nan  # uphill is positive
     mass_kg: float = math.nan  # of the whole combination
     ambient_degC: float = math.nan
     latitude_deg: float = math.nan
@@ -79,14 +79,16 @@ def take(told: Told, time_s: float, message: Message) -> Told:
     return {**told, **{place: (values[SOURCES[place].signal], time_s) for place in sources}}
 
 
-def vehicle(told: Told, time_s: float) -> Vehicle:
-    """What is known of the vehicle now."""
+def vehicle(told: Told, time_s: float, pitch_sign: float = 1.0) -> Vehicle:
+    """What is known of the vehicle now; `pitch_sign` is -1 where the bus counts a lowered nose as positive."""
     found: dict[str, float] = {}
     for place, source in enumerate(SOURCES):
         value, heard_s = told.get(place, (math.nan, math.nan))
-        fresh = 0.0 <= time_s - heard_s <= source.patience_s
+        fresh = abs(time_s - heard_s) <= source.patience_s  # a bus may stamp its frames by another clock than ours
         if fresh and not math.isnan(value):
             found.setdefault(source.word, value)
+    if "pitch_deg" in found:
+        found["pitch_deg"] *= pitch_sign
     return Vehicle(**found)
 
 
