@@ -7,7 +7,7 @@ from typing import Any
 
 from packhorse import bms
 from packhorse.pack.words import Pack
-from packhorse.protocols.j1939.hvess import Layout, Reading, decode, layouts
+from packhorse.protocols.j1939.hvess import Content, Layout, decode, layouts
 from packhorse.protocols.j1939.identifier import CanFrame, split
 from packhorse.protocols.j1939.node import Node, speak, start
 from packhorse.protocols.j1939.settings import NodeFile, Settings, compile_node
@@ -57,7 +57,7 @@ def spoken_over(
     return node, said
 
 
-def read(frames: Iterable[CanFrame]) -> dict[str, Reading]:
+def read(frames: Iterable[CanFrame]) -> dict[str, Content]:
     """What frames say, by the name of their message; the last of each counts."""
     found = {}
     for frame in frames:

@@ -13,7 +13,7 @@ from packhorse.protocols.j1939.claim import (
     REPEAT_S,
     WAIT_S,
     Claim,
-    Stage,
+    Standing,
     begin,
     choices,
     delay_s,
@@ -40,9 +40,9 @@ def settled(name: int = MOVING, address: int = OURS) -> Claim:
 def test_a_node_claims_waits_a_quarter_of_a_second_and_has_its_address() -> None:
     claim, sent = begin(MOVING, choices(MOVING, OURS), 10.0)
     assert sent == (claim_frame(MOVING, OURS),)
-    assert tick(claim, 10.249)[0].stage is Stage.WAITING
+    assert tick(claim, 10.249)[0].standing is Standing.WAITING
     claim, sent = tick(claim, 10.25)
-    assert (claim.stage, claim.address, sent) == (Stage.CLAIMED, OURS, ())
+    assert (claim.standing, claim.address, sent) == (Standing.CLAIMED, OURS, ())
 
 
 @pytest.mark.parametrize("ready", [False, True])
@@ -58,8 +58,8 @@ def test_a_lower_name_takes_the_address_and_another_is_claimed_for_which_the_wai
     claim = settled() if ready else begin(MOVING, choices(MOVING, OURS), 0.0)[0]
     claim, sent = hear(claim, 5.0, claim_frame(MOVING - 1, OURS))
     assert sent == (claim_frame(MOVING, 128),)
-    assert (claim.stage, claim.since_s) == (Stage.WAITING, 5.0)
-    assert tick(claim, 5.25)[0].stage is Stage.CLAIMED
+    assert (claim.standing, claim.since_s) == (Standing.WAITING, 5.0)
+    assert tick(claim, 5.25)[0].standing is Standing.CLAIMED
 
 
 def test_addresses_that_others_hold_are_passed_over() -> None:
@@ -80,7 +80,7 @@ def test_a_node_that_moved_has_left_its_old_address() -> None:
 
 def test_a_node_that_may_not_move_says_late_that_it_has_no_address_and_is_silent() -> None:
     claim, sent = hear(settled(FIXED), 1.0, claim_frame(FIXED - 1, OURS))
-    assert (claim.stage, claim.address, sent) == (Stage.LOST, NULL, ())
+    assert (claim.standing, claim.address, sent) == (Standing.LOST, NULL, ())
     assert tick(claim, 1.0)[1] == ()
     claim, sent = tick(claim, 1.001 + delay_s(FIXED))
     assert sent == (claim_frame(FIXED, NULL),)
@@ -92,7 +92,7 @@ def test_with_every_address_taken_by_lower_names_the_claim_is_lost() -> None:
     claim = settled()
     for k, taken in enumerate((OURS, *range(128, 248))):
         claim, _ = hear(claim, 1.0, claim_frame(k, taken))
-    assert claim.stage is Stage.LOST
+    assert claim.standing is Standing.LOST
     assert split(tick(claim, 2.0)[1][0].can_id).source == NULL
 
 
@@ -132,8 +132,8 @@ def test_messages_from_our_address_are_counted_and_the_claim_repeated_once_a_sec
 def test_a_clock_that_is_set_back_only_prolongs_the_wait() -> None:
     claim, _ = begin(MOVING, choices(MOVING, OURS), 1000.0)
     claim, _ = tick(claim, 1.0)
-    assert tick(claim, 1.2)[0].stage is Stage.WAITING
-    assert tick(claim, 1.25)[0].stage is Stage.CLAIMED
+    assert tick(claim, 1.2)[0].standing is Standing.WAITING
+    assert tick(claim, 1.25)[0].standing is Standing.CLAIMED
 
 
 def explored(names: tuple[int, ...], addresses: tuple[int, ...]) -> list[tuple[Claim, ...]]:
@@ -176,9 +176,9 @@ def test_in_every_order_of_events_each_address_goes_to_one_node_and_the_lowest_n
     ends = explored(names, tuple(range(128, 128 + free)))
     assert ends
     for claims in ends:
-        held = [c.address for c in claims if c.stage is not Stage.LOST]
+        held = [c.address for c in claims if c.standing is not Standing.LOST]
         assert len(set(held)) == len(held)
-        assert min(claims, key=lambda c: c.name).stage is not Stage.LOST
+        assert min(claims, key=lambda c: c.name).standing is not Standing.LOST
         assert free < len(names) or len(held) == len(names)
 
 
@@ -205,5 +205,5 @@ def test_hostile_frames_never_raise_nor_make_memory_or_traffic_grow(
         claim, more = tick(claim, time_s)
         assert len(sent) + len(more) <= 2
         assert len(claim.held) <= 254
-        assert (claim.address == NULL) == (claim.stage is Stage.LOST)
+        assert (claim.address == NULL) == (claim.standing is Standing.LOST)
         assert all(split(f.can_id).pgn == ADDRESS_CLAIMED for f in itertools.chain(sent, more))

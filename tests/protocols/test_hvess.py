@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from packhorse.protocols import signal as codes
 from packhorse.protocols.j1939 import hvess
-from packhorse.protocols.j1939.hvess import OURS, Layout, Reading, decode, encode, layouts, pack_layouts, pack_pgn
+from packhorse.protocols.j1939.hvess import OURS, Content, Layout, decode, encode, layouts, pack_layouts, pack_pgn
 from packhorse.protocols.signal import Meaning, Signal
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
@@ -182,7 +182,7 @@ def test_names_end_in_the_unit_of_their_slot() -> None:
 @given(st.sampled_from(list(layouts().values())), st.binary(max_size=64))
 def test_any_bytes_of_any_length_are_read_without_raising(layout: Layout, data: bytes) -> None:
     read = decode(layout, data)
-    assert isinstance(read, Reading)
+    assert isinstance(read, Content)
     assert list(read.values) == [s.name for s in layout.signals]
     for signal in layout.signals:
         inside = signal.start_bit + signal.bits <= 8 * len(data)

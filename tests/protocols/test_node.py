@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from nodes import claimed, layout_of, moment_of, node_settings, read, spoken_over
 from packhorse.pack.faults import fault_code
 from packhorse.protocols.j1939 import diagnostics as dm
-from packhorse.protocols.j1939.claim import ADDRESS_CLAIMED, Stage
+from packhorse.protocols.j1939.claim import ADDRESS_CLAIMED, Standing
 from packhorse.protocols.j1939.hvess import decode, encode, layouts, system_layouts
 from packhorse.protocols.j1939.identifier import GLOBAL, CanFrame, Message, join, single, split
 from packhorse.protocols.j1939.name import name_bytes
@@ -55,7 +55,7 @@ def test_nothing_is_said_before_the_address_is_claimed() -> None:
     assert [split(f.can_id).pgn for f in frames] == [ADDRESS_CLAIMED]
     assert speak(node, SETTINGS, MOMENT, 0.2)[1] == ()
     node, frames = speak(node, SETTINGS, MOMENT, 0.25)
-    assert node.claim.stage is Stage.CLAIMED
+    assert node.claim.standing is Standing.CLAIMED
     assert all(split(f.can_id).source == OURS for f in frames)
 
 

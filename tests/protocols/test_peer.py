@@ -123,7 +123,7 @@ def test_with_the_same_address_the_lower_name_keeps_it_and_the_other_moves(
     ca.start()
     node = Battery(bus).run(3.0)
     assert ca.state == j1939.ControllerApplication.State.NORMAL
-    assert node.claim.stage is claims.Stage.CLAIMED
+    assert node.claim.standing is claims.Standing.CLAIMED
     assert (ca.device_address, node.claim.address) == ((OURS, 128) if winner == THEIRS else (OURS + 1, OURS))
     assert node.claim.contended >= 1
 
@@ -134,7 +134,7 @@ def test_a_peer_that_may_not_move_gives_up(monkeypatch: pytest.MonkeyPatch) -> N
     ca.start()
     battery = Battery(bus, name={"identity": 7, "manufacturer": 100, "may_move": False})
     node = battery.run(2.0)
-    assert (node.claim.stage, node.claim.address) == (claims.Stage.CLAIMED, OURS)
+    assert (node.claim.standing, node.claim.address) == (claims.Standing.CLAIMED, OURS)
     assert ca.state == j1939.ControllerApplication.State.CANNOT_CLAIM
     assert [split(f.can_id).source for f in battery.heard if split(f.can_id).pgn == claims.ADDRESS_CLAIMED][-1] == 254
 

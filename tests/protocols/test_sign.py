@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packhorse.protocols.j1939.sign import MOST, Evidence, Verdict, verdict, weigh
+from packhorse.protocols.j1939.sign import MOST, Evidence, Sign, judged, weigh
 
 OCV, OHM = 650.0, 0.1
 
@@ -25,19 +25,19 @@ def driven(declared: float, seconds: float = 60.0, power: bool = True, sag: bool
 
 
 @pytest.mark.parametrize(("power", "sag"), [(True, True), (True, False), (False, True)])
-@pytest.mark.parametrize(("declared", "said"), [(1.0, Verdict.RIGHT), (-1.0, Verdict.WRONG)])
+@pytest.mark.parametrize(("declared", "said"), [(1.0, Sign.RIGHT), (-1.0, Sign.WRONG)])
 def test_power_or_sag_alone_tell_a_right_sign_from_a_wrong_one(
-    declared: float, said: Verdict, power: bool, sag: bool
+    declared: float, said: Sign, power: bool, sag: bool
 ) -> None:
-    assert verdict(driven(declared, 200.0, power, sag)) is said
+    assert judged(driven(declared, 200.0, power, sag)) is said
 
 
 def test_nothing_is_said_before_there_is_enough_evidence() -> None:
-    assert verdict(driven(-1.0, 10.0)) is Verdict.UNKNOWN
+    assert judged(driven(-1.0, 10.0)) is Sign.UNKNOWN
 
 
 def test_power_and_sag_that_disagree_say_nothing() -> None:
-    assert verdict(Evidence(power=MOST, sag=-MOST)) is Verdict.UNKNOWN
+    assert judged(Evidence(power=MOST, sag=-MOST)) is Sign.UNKNOWN
 
 
 def test_a_sign_that_changes_later_is_noticed() -> None:
@@ -62,4 +62,4 @@ def test_any_numbers_leave_the_evidence_finite(moments: list[tuple[float, float,
         evidence = weigh(evidence, *moment)
         assert abs(evidence.power) <= MOST
         assert abs(evidence.sag) <= MOST
-        assert verdict(evidence) in Verdict
+        assert judged(evidence) in Sign

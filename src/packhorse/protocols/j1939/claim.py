@@ -30,7 +30,7 @@ MOVABLE = range(128, 248)
 """Where a node may look for another address."""
 
 
-class Stage(IntEnum):
+class Standing(IntEnum):
     """How far a claim has come."""
 
     WAITING = 0
@@ -43,8 +43,8 @@ class Claim(NamedTuple):
 
     name: int
     address: int  # NULL when lost
-    stage: Stage
-    since_s: float  # of the stage; of what is to be said, when lost
+    standing: Standing
+    since_s: float  # of the standing; of what is to be said, when lost
     silent: bool  # lost, and still to be said
     said_s: float  # when we last claimed
     choices: tuple[int, ...]  # addresses in order of preference
@@ -66,7 +66,7 @@ def choices(name: int, preferred: int) -> tuple[int, ...]:
 
 def begin(name: int, addresses: tuple[int, ...], time_s: float) -> Step:
     """Claim the first of these addresses."""
-    claim = Claim(name, NULL, Stage.LOST, time_s, False, time_s, addresses, {})
+    claim = Claim(name, NULL, Standing.LOST, time_s, False, time_s, addresses, {})
     return _next(claim, time_s)
 
 
@@ -77,7 +77,7 @@ def hear(claim: Claim, time_s: float, frame: CanFrame) -> Step:
         return _contend(claim, time_s, heard.source, frame.data) if len(frame.data) == 8 else (claim, ())
     if heard.pgn == REQUEST and requested(whole(frame)) == ADDRESS_CLAIMED:
         return _asked(claim, time_s) if heard.destination in {GLOBAL, claim.address} else (claim, ())
-    if heard.source == claim.address and claim.stage is not Stage.LOST:
+    if heard.source == claim.address and claim.standing is not Standing.LOST:
         claim = claim._replace(intruders=claim.intruders + 1)
         return _say(claim, time_s) if abs(time_s - claim.said_s) >= REPEAT_S else (claim, ())
     return claim, ()
@@ -88,8 +88,8 @@ def tick(claim: Claim, time_s: float) -> Step:
     if time_s < claim.since_s:  # the clock was set back
         return claim._replace(since_s=time_s), ()
     elapsed_s = time_s - claim.since_s
-    if claim.stage is Stage.WAITING and elapsed_s >= WAIT_S:
-        return claim._replace(stage=Stage.CLAIMED, since_s=time_s), ()
+    if claim.standing is Standing.WAITING and elapsed_s >= WAIT_S:
+        return claim._replace(standing=Standing.CLAIMED, since_s=time_s), ()
     if claim.silent and elapsed_s >= delay_s(claim.name):
         return _say(claim._replace(silent=False), time_s)
     return claim, ()
@@ -102,7 +102,7 @@ def delay_s(name: int) -> float:
 
 def _contend(claim: Claim, time_s: float, address: int, data: bytes) -> Step:
     name = int.from_bytes(data, "little")
-    ours = address == claim.address and claim.stage is not Stage.LOST
+    ours = address == claim.address and claim.standing is not Standing.LOST
     if name == claim.name:  # answering would have two nodes answer each other for ever
         return claim._replace(twins=claim.twins + 1), ()
     if ours and claim.name < name:
@@ -115,7 +115,7 @@ def _contend(claim: Claim, time_s: float, address: int, data: bytes) -> Step:
 
 
 def _asked(claim: Claim, time_s: float) -> Step:
-    if claim.stage is not Stage.LOST:
+    if claim.standing is not Standing.LOST:
         return _say(claim, time_s)
     return (claim, ()) if claim.silent else (claim._replace(silent=True, since_s=time_s), ())
 
@@ -124,8 +124,8 @@ def _next(claim: Claim, time_s: float) -> Step:
     """Claim the first address that nobody else has, or get ready to say that there is none."""
     free = next((address for address in claim.choices if address not in claim.held), NULL)
     if free == NULL:
-        return claim._replace(address=NULL, stage=Stage.LOST, since_s=time_s, silent=True), ()
-    return _say(claim._replace(address=free, stage=Stage.WAITING, since_s=time_s, silent=False), time_s)
+        return claim._replace(address=NULL, standing=Standing.LOST, since_s=time_s, silent=True), ()
+    return _say(claim._replace(address=free, standing=Standing.WAITING, since_s=time_s, silent=False), time_s)
 
 
 def _say(claim: Claim, time_s: float) -> Step:

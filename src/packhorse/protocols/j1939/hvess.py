@@ -49,7 +49,7 @@ class Layout(NamedTuple):
     signals: tuple[Signal, ...]
 
 
-class Reading(NamedTuple):
+class Content(NamedTuple):
     """What a message said: a value for every signal, NaN where there was none, and those that reported an error."""
 
     values: dict[str, float]
@@ -116,7 +116,7 @@ def encode(layout: Layout, values: Mapping[str, float], errors: Collection[str] 
     return word.to_bytes(layout.length, "little")
 
 
-def decode(layout: Layout, data: bytes) -> Reading:
+def decode(layout: Layout, data: bytes) -> Content:
     """What a message says; of one that is shorter than its layout the part that is there, the rest is NaN."""
     values, errors = {}, []
     for signal in layout.signals:
@@ -124,7 +124,7 @@ def decode(layout: Layout, data: bytes) -> Reading:
         values[signal.name] = math.nan if raw is None else codes.value(signal, raw)
         if raw is not None and codes.meaning(signal, raw) is Meaning.ERROR:
             errors.append(signal.name)
-    return Reading(values, tuple(errors))
+    return Content(values, tuple(errors))
 
 
 @functools.cache

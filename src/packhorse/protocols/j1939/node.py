@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from packhorse.protocols.j1939 import claim, diagnostics, transport
-from packhorse.protocols.j1939.claim import Claim, Stage
+from packhorse.protocols.j1939.claim import Claim, Standing
 from packhorse.protocols.j1939.diagnostics import DM1, DM2, DM3, DM11, DM12, Recorded
 from packhorse.protocols.j1939.hvess import decode, system_layouts
 from packhorse.protocols.j1939.identifier import GLOBAL, CanFrame, Message, is_sound, single, split, whole
@@ -110,7 +110,7 @@ def hear(node: Node, settings: Settings, time_s: float, frame: CanFrame) -> Step
     node = node._replace(transport=sessions)
     for message in messages:
         node = _take(node, settings, time_s, message)
-    return node, frames + more if claimed.stage is Stage.CLAIMED else frames
+    return node, frames + more if claimed.standing is Standing.CLAIMED else frames
 
 
 def requests(node: Node, settings: Settings, time_s: float) -> Requests:
@@ -151,7 +151,7 @@ def speak(node: Node, settings: Settings, moment: Moment, time_s: float) -> Step
     claimed, frames = claim.tick(node.claim, time_s)
     recorded = diagnostics.follow(node.recorded, moment.state.watch.active)
     node = node._replace(claim=claimed, recorded=recorded, reset=0.0)
-    if claimed.stage is not Stage.CLAIMED:
+    if claimed.standing is not Standing.CLAIMED:
         return node, frames
     sessions, more = transport.tick(node.transport, time_s, claimed.address)
     node, answers = _answer(node._replace(transport=sessions), settings, moment, time_s)
@@ -163,7 +163,7 @@ def speak(node: Node, settings: Settings, moment: Moment, time_s: float) -> Step
 
 def _take(node: Node, settings: Settings, time_s: float, message: Message) -> Node:
     """Take a whole message in."""
-    ours = node.claim.address if node.claim.stage is not Stage.LOST else GLOBAL
+    ours = node.claim.address if node.claim.standing is not Standing.LOST else GLOBAL
     if message.destination not in {ours, GLOBAL}:
         return node
     if message.pgn == REQUEST:

@@ -20,7 +20,7 @@ LEAST_W, LEAST_STEP_A, LEAST_STEP_SHARE = 2_000.0, 20.0, 0.001
 LONGEST_STEP_S = 1.0
 
 
-class Verdict(IntEnum):
+class Sign(IntEnum):
     """What the evidence says of the declared sign."""
 
     UNKNOWN = 0
@@ -48,10 +48,10 @@ def weigh(was: Evidence, time_s: float, current_A: float, battery_V: float, inve
     return Evidence(power, sag, time_s, current_A, battery_V)
 
 
-def verdict(evidence: Evidence) -> Verdict:
+def judged(evidence: Evidence) -> Sign:
     """What is said; where power and sag disagree, nothing."""
-    sides = {_side(evidence.power), _side(evidence.sag)} - {Verdict.UNKNOWN}
-    return sides.pop() if len(sides) == 1 else Verdict.UNKNOWN
+    sides = {_side(evidence.power), _side(evidence.sag)} - {Sign.UNKNOWN}
+    return sides.pop() if len(sides) == 1 else Sign.UNKNOWN
 
 
 def _power_speaks(battery_W: float, inverter_W: float) -> float:
@@ -68,10 +68,10 @@ def _sag_speaks(step_A: float, step_V: float, battery_V: float) -> float:
     return math.copysign(1.0, -step_A * step_V)
 
 
-def _side(sum_of_evidence: float) -> Verdict:
+def _side(sum_of_evidence: float) -> Sign:
     if abs(sum_of_evidence) < SURE:
-        return Verdict.UNKNOWN
-    return Verdict.RIGHT if sum_of_evidence > 0.0 else Verdict.WRONG
+        return Sign.UNKNOWN
+    return Sign.RIGHT if sum_of_evidence > 0.0 else Sign.WRONG
 
 
 def _bounded(evidence: float) -> float:

@@ -32,7 +32,7 @@ HOLDS = 120
 """How often a receiver may ask for the same again, and how often in a row it may ask to wait."""
 
 
-class Control(IntEnum):
+class ControlByte(IntEnum):
     """First byte of a connection message."""
 
     RTS = 16
@@ -117,7 +117,7 @@ def hear(transport: Transport, time_s: float, own: int, frame: CanFrame) -> Hear
     key = heard.source, heard.destination
     if heard.pgn == DATA:
         return _data(transport, time_s, key, frame.data)
-    if frame.data[0] in {Control.RTS, Control.BAM}:
+    if frame.data[0] in {ControlByte.RTS, ControlByte.BAM}:
         return _opened(transport, time_s, key, frame.data)
     answer = ANSWERS.get(frame.data[0]) if heard.destination != GLOBAL else None
     if answer is None:
@@ -141,10 +141,10 @@ def send(transport: Transport, time_s: float, message: Message) -> Step:
         return transport._replace(queue=(*rest, message)), ()
     size, count = len(message.data), packets(len(message.data))
     if message.destination == GLOBAL:
-        head = bytes([Control.BAM, size & 0xFF, size >> 8, count, 0xFF])
+        head = bytes([ControlByte.BAM, size & 0xFF, size >> 8, count, 0xFF])
         started = Sending(message, 0, 0, 0, time_s + BETWEEN_BAM_S, BETWEEN_BAM_S)
     else:
-        head = bytes([Control.RTS, size & 0xFF, size >> 8, count, 0xFF])
+        head = bytes([ControlByte.RTS, size & 0xFF, size >> 8, count, 0xFF])
         started = Sending(message, 0, 0, 0, time_s + T3_S, T3_S)
     frame = _connection(message.source, message.destination, head, message.pgn)
     return transport._replace(sending={**transport.sending, message.destination: started}), (frame,)
@@ -184,7 +184,7 @@ def _opened(transport: Transport, time_s: float, key: tuple[int, int], data: byt
     size, count, pgn = data[1] | data[2] << 8, data[3], _pgn(data)
     broadcast = own == GLOBAL
     sound = SHORTEST <= size <= LONGEST and count == packets(size) and pgn <= 0x3FFFF
-    if not sound or (data[0] == Control.BAM) != broadcast or (not broadcast and data[4] == 0):
+    if not sound or (data[0] == ControlByte.BAM) != broadcast or (not broadcast and data[4] == 0):
         return counted(transport, malformed=1), (), ()
     if key in transport.receiving:  # the sender has started anew, so the old one will never end
         transport = counted(_received(transport, key, None), replaced=1)
@@ -234,7 +234,7 @@ def _complete(transport: Transport, key: tuple[int, int], arriving: Receiving) -
     transport = _received(transport, key, None)
     if destination == GLOBAL:
         return transport, (message,), ()
-    head = bytes([Control.END, arriving.size & 0xFF, arriving.size >> 8, arriving.packets, 0xFF])
+    head = bytes([ControlByte.END, arriving.size & 0xFF, arriving.size >> 8, arriving.packets, 0xFF])
     return transport, (message,), (_connection(destination, source, head, arriving.pgn),)
 
 
@@ -244,7 +244,7 @@ def _ask(transport: Transport, time_s: float, key: tuple[int, int], arriving: Re
     expected = len(arriving.data) // IN_A_PACKET + 1
     count = min(arriving.window, arriving.packets - expected + 1)
     arriving = arriving._replace(asked_until=expected + count - 1, gap=False, due_s=time_s + T2_S, wait_s=T2_S)
-    head = bytes([Control.CTS, count, expected, 0xFF, 0xFF])
+    head = bytes([ControlByte.CTS, count, expected, 0xFF, 0xFF])
     return _received(transport, key, arriving), (_connection(own, source, head, arriving.pgn),)
 
 
@@ -318,9 +318,9 @@ def _aborted(transport: Transport, time_s: float, key: tuple[int, int], data: by
 
 
 ANSWERS: Mapping[int, Callable[[Transport, float, tuple[int, int], bytes], Step]] = {
-    Control.CTS: _cleared,
-    Control.END: _ended,
-    Control.ABORT: _aborted,
+    ControlByte.CTS: _cleared,
+    ControlByte.END: _ended,
+    ControlByte.ABORT: _aborted,
 }
 """What a receiver can say to us, by the first byte."""
 
@@ -372,7 +372,7 @@ def _pgn(data: bytes) -> int:
 
 
 def _abort(reason: Abort) -> bytes:
-    return bytes([Control.ABORT, reason, 0xFF, 0xFF, 0xFF])
+    return bytes([ControlByte.ABORT, reason, 0xFF, 0xFF, 0xFF])
 
 
 def _received(transport: Transport, key: tuple[int, int], arriving: Receiving | None) -> Transport:
