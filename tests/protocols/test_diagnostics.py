@@ -68,6 +68,12 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     assert said is None or len(said.troubles) <= len(data) // 4
 
 
+@pytest.mark.parametrize(("length", "whole"), [(5, False), (6, True), (7, False), (8, True), (9, False), (10, True)])
+def test_only_whole_trouble_codes_are_read(length: int, whole: bool) -> None:
+    said = decode(bytes.fromhex("0400730205010102030405")[:length])
+    assert (said is not None) == whole
+
+
 def test_every_fault_has_one_trouble_code_of_its_own() -> None:
     numbers = trouble_numbers()
     assert len(numbers) == len(fault_rows())

@@ -233,6 +233,15 @@ def test_the_peer_clears_our_faults_by_dm11(monkeypatch: pytest.MonkeyPatch) -> 
     assert acknowledged == [bytes([0, 255, 255, 255, THEIRS]) + dm.DM11.to_bytes(3, "little")]
 
 
+def test_numbers_of_diagnostic_messages_are_those_of_the_peer() -> None:
+    theirs = j1939.ParameterGroupNumber.PGN
+    ours = (dm.DM1, dm.DM2, dm.DM3, dm.DM11, dm.DM12, claims.ADDRESS_CLAIMED, tp.CONNECTION, tp.DATA)
+    assert ours == (
+        *(theirs.DM01, theirs.DM02, theirs.DM03, theirs.DM11, theirs.DM12),
+        *(theirs.ADDRESSCLAIM, theirs.TP_CM, theirs.DATATRANSFER),
+    )
+
+
 def test_our_dm11_reaches_the_peer(monkeypatch: pytest.MonkeyPatch) -> None:
     bus = Bus(monkeypatch)
     asked: list[tuple[int, int, int]] = []

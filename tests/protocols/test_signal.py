@@ -82,6 +82,25 @@ def test_a_signed_number_counts_from_the_middle_and_keeps_its_lowest_code_for_ab
     assert value(signal, said) == pytest.approx(given_value, nan_ok=True)
 
 
+@pytest.mark.parametrize(
+    ("given_value", "strict", "soft"),
+    [(1638.35, 0x7FFF, 0x7FFF), (1638.5, 0x8000, 0x7FFF), (-1638.5, 0x8000, 0x8001), (-1638.35, 0x8001, 0x8001)],
+)
+def test_a_signed_number_beyond_its_range_is_an_error_or_the_end_of_the_range(
+    given_value: float, strict: int, soft: int
+) -> None:
+    signal = Signal("current_A", 0, 16, 0.05, 0.0, 0x7FFF, 0x8000, 0x8000, signed=True)
+    assert code(signal, given_value) == strict
+    assert code(signal._replace(saturates=True), given_value) == soft
+
+
+def test_codes_that_a_signal_lacks_are_sent_as_unused_places() -> None:
+    check = Signal("crc", 0, 8, 1.0, 0.0, 255, -1, -1)
+    assert code(check, math.nan) == code(check, 300.0) == 255
+    assert code(made(1), math.nan) == 0
+    assert code(made(3), 99.0) == 7
+
+
 def test_a_signal_beyond_the_end_of_the_message_is_not_there() -> None:
     signal = made(16)._replace(start_bit=8)
     assert cut(signal, b"\x01\x02\x03") == 0x0302

@@ -158,6 +158,7 @@ def test_a_message_that_waits_is_replaced_by_a_newer_one_of_its_kind() -> None:
     for length in (21, 22):
         transport, _ = send(transport, 0.0, Message(1, A, GLOBAL, text(length)))
     assert [len(m.data) for m in transport.queue] == [22]
+    assert transport.counts.replaced == 1
 
 
 def test_more_than_can_wait_is_refused() -> None:
@@ -178,9 +179,10 @@ def test_many_senders_at_once_are_kept_apart() -> None:
 
 def test_sessions_are_bounded_in_number_and_in_bytes() -> None:
     small, _ = all_heard(Transport(), 0.0, [bam(s, 9) for s in range(200)])
-    assert len(small.receiving) == tp.SESSIONS
+    assert len(small.receiving) == tp.SESSIONS == 32
+    assert small.counts.refused == 200 - 32
     large, _ = all_heard(Transport(), 0.0, [bam(s, 1785) for s in range(200)])
-    assert sum(r.size for r in large.receiving.values()) <= tp.BYTES
+    assert sum(r.size for r in large.receiving.values()) == tp.BYTES == 16 * 1785
     _, _, frames = hear(small, 0.0, B, rts(A, 20))
     assert frames[0].data[:2] == b"\xff\x02"
 
@@ -226,6 +228,84 @@ def test_malformed_frames_are_counted_and_nothing_else(frame: CanFrame) -> None:
     transport, messages, frames = hear(Transport(), 0.0, B, frame)
     assert (messages, frames) == ((), ())
     assert transport == tp.counted(Transport(), malformed=1)
+
+
+@pytest.mark.parametrize("source", [254, 255])
+def test_a_sender_without_address_opens_no_session(source: int) -> None:
+    assert hear(Transport(), 0.0, B, bam(source, 20)) == (Transport(), (), ())
+
+
+def test_the_bytes_of_each_connection_message_are_those_of_j1939() -> None:
+    pgn = b"\x5d\xfc\x00"
+    _, (opening,) = send(Transport(), 0.0, Message(64605, A, B, text(300)))
+    assert opening.data == b"\x10\x2c\x01\x2b\xff" + pgn
+    b, _, (clear,) = hear(Transport(), 0.0, B, opening)
+    assert clear.data == b"\x11\x10\x01\xff\xff" + pgn
+    _, (broadcast,) = send(Transport(), 0.0, Message(64605, A, GLOBAL, text(300)))
+    assert broadcast.data == b"\x20\x2c\x01\x2b\xff" + pgn
+    for number in range(1, 44):
+        b, messages, frames = hear(b, 0.0, B, packet(A, B, number))
+    assert [f.data for f in frames] == [b"\x13\x2c\x01\x2b\xff" + pgn]
+    assert len(messages[0].data) == 300
+
+
+@pytest.mark.parametrize(("pgn", "open_sessions"), [(64605, 0), (64606, 1)])
+def test_an_abort_ends_the_session_that_it_names_and_no_other(pgn: int, open_sessions: int) -> None:
+    abort = told(A, B, 255, 1, 255, 255, 255, *pgn.to_bytes(3, "little"))
+    arriving, _ = all_heard(Transport(), 0.0, [rts(A, 20), abort])
+    leaving, _ = send(Transport(), 0.0, Message(64605, B, A, text(20)))
+    leaving, _ = all_heard(leaving, 0.0, [abort])
+    assert (len(arriving.receiving), len(leaving.sending)) == (open_sessions, open_sessions)
+    assert arriving.counts.aborted == leaving.counts.aborted == 1 - open_sessions
+
+
+def cleared(first: int, count: int = 1) -> CanFrame:
+    return told(B, A, 17, count, first, 255, 255, 1, 0, 0)
+
+
+def test_a_receiver_that_asks_for_the_same_for_the_third_time_is_given_up() -> None:
+    transport, _ = send(Transport(), 0.0, Message(1, A, B, text(20)))
+    for _ in range(3):
+        transport, _, frames = hear(transport, 0.0, A, cleared(1))
+        assert [f.data[0] for f in frames] == [1]
+    transport, _, frames = hear(transport, 0.0, A, cleared(1))
+    assert [f.data[:2] for f in frames] == [b"\xff\x05"]
+    assert transport == tp.counted(Transport(), aborted=1)
+
+
+def test_a_receiver_that_goes_on_is_not_counted_as_asking_again() -> None:
+    transport, _ = send(Transport(), 0.0, Message(1, A, B, text(70)))
+    for first in (1, 1, 2, 2, 3, 3, 4, 4):
+        transport, _, frames = hear(transport, 0.0, A, cleared(first))
+        assert [f.data[0] for f in frames] == [first]
+
+
+@pytest.mark.parametrize("first", [0, 2, 4])
+def test_packets_that_do_not_come_next_are_not_sent(first: int) -> None:
+    transport, _ = send(Transport(), 0.0, Message(1, A, B, text(20)))
+    transport, _, frames = hear(transport, 0.0, A, cleared(first))
+    assert frames == ()
+    assert transport.counts.malformed == 1
+
+
+def test_each_wait_begins_with_what_was_heard_last() -> None:
+    transport, _ = send(Transport(), 0.0, Message(1, A, B, text(20)))
+    transport, _, _ = hear(transport, 1.0, A, cleared(1))
+    assert tick(transport, 2.2, A)[0].sending
+    assert not tick(transport, 2.25, A)[0].sending
+    arriving, _ = all_heard(Transport(), 0.0, [rts(A, 20)])
+    arriving, _ = all_heard(arriving, 1.0, [packet(A, B, 1)])
+    assert tick(arriving, 1.7, B)[0].receiving
+    assert not tick(arriving, 1.75, B)[0].receiving
+
+
+def test_what_waits_for_one_destination_is_not_sent_to_another() -> None:
+    transport = Transport()
+    for pgn, destination in [(1, B), (2, 99), (3, 99), (4, B), (5, 99)]:
+        transport, _ = send(transport, 0.0, Message(pgn, A, destination, text(20)))
+    transport, _ = tick(transport, 1.25, A)
+    assert {d: s.message.pgn for d, s in transport.sending.items()} == {B: 4, 99: 3}
+    assert [m.pgn for m in transport.queue] == [5]
 
 
 def test_sessions_of_others_are_not_ours() -> None:
