@@ -1,0 +1,1 @@
+"""SAE J1939: the battery as a node on the truck's bus."""
