@@ -39,7 +39,7 @@ SEEN_TIMES = 2.0
 """At most so many times what a fit leaves of logs that it has seen is taken for its error there (assumed)."""
 ALONE_K = 20.0
 """Distance at which a fit without any work is taken to be (assumed)."""
-DISTANCE_SHARE, BETWEEN_SHARE = (0.6, 3.0), 0.6
+DISTANCE_SHARE, BETWEEN_SHARE = (0.6, 3.0), 0.8
 """By how much an error found at one distance may be scaled to another, and what counts between (assumed)."""
 NO_DRIVES_TIMES, NO_DRIVES_V, NO_WORK_V, NO_WORK_SHARE = 2.0, 0.010, 0.020, 0.5
 """Pulses leave about half of what drives will (seen on cells that had both); and what is taken at least (assumed)."""
@@ -158,9 +158,10 @@ def unseen_row(known: Known, t: int, seen: list[Unseen], *, scaled: bool) -> Arr
     between = min(one.centre for one in seen) < t < max(one.centre for one in seen)
     rows = []
     for one in near:
-        stiffer = float(arrhenius(known.centres[t], float(known.centres[one.centre]), TYPICAL_K))
-        share = float(np.clip(max(stiffer, 1.0) * away_K / one.away_K, *DISTANCE_SHARE)) if scaled else 1.0
-        rows.append((BETWEEN_SHARE if between and scaled else share) * one.sigma_V)
+        farther = max(float(arrhenius(known.centres[t], float(known.centres[one.centre]), TYPICAL_K)), 1.0) * away_K
+        beyond = float(np.clip(farther / one.away_K, *DISTANCE_SHARE))
+        share = BETWEEN_SHARE * min(away_K / one.away_K, 1.0) if between else beyond
+        rows.append((share if scaled else 1.0) * one.sigma_V)
     return np.asarray(np.sqrt(np.mean(np.square(rows), axis=0)))
 
 
