@@ -71,4 +71,4 @@ else:
     _OPTIONS = {"cache": True, "error_model": "numpy", "no_cfunc_wrapper": True}
     compiled = numba.njit(**_OPTIONS)
     part = numba.njit(**_OPTIONS, no_cpython_wrapper=True)
-    kernel = numba.njit(**_OPTIONS, no_cpython_wrapper=True, pipeline_class=_NoOverlap)
+    kernel = numba.njit(**_OPTIONS, _nrt=False, no_cpython_wrapper=True, pipeline_class=_NoOverlap)

@@ -178,16 +178,22 @@ def health_seen(factor: float, sigma: float) -> tuple[float, float]:
 
 
 @compiled
-def usable(cell: Cell, capacity_health: float, resistance_health: float, degC: float, rate_C: float) -> float:
-    """Energy of the battery, full, at a temperature, over that of a new one at 25 degC, both at an assumed current.
+def usable(
+    cell: Cell, capacity_health: float, resistance_health: float, degC: float, rate_C: float, of_new_Wh: float
+) -> float:
+    """Energy of the battery, full, at a temperature, over that of a new one (`new_Wh`), both at an assumed current.
 
     From the two recorded healths, so that nothing but the temperature can bring it back up; warmth above 25 degC
     does not count.
     """
     degC = degC if degC < REFERENCE_DEGC else REFERENCE_DEGC
-    return full_Wh(cell, capacity_health, resistance_health, degC, rate_C) / full_Wh(
-        cell, 1.0, 1.0, REFERENCE_DEGC, rate_C
-    )
+    return full_Wh(cell, capacity_health, resistance_health, degC, rate_C) / of_new_Wh
+
+
+@compiled
+def new_Wh(cell: Cell, rate_C: float) -> float:
+    """Energy of one new cell from full to empty at 25 degC [Wh]."""
+    return full_Wh(cell, 1.0, 1.0, REFERENCE_DEGC, rate_C)
 
 
 @compiled

@@ -10,7 +10,6 @@ import math
 
 import numpy as np
 
-from packhorse.cell.table import ROWS, look_up
 from packhorse.compiled import kernel, part
 from packhorse.estimation.belief import CHARGE_ROW, RESISTANCE_ROW, SOC_ROW
 from packhorse.estimation.energy import ASSUMED_RATE_C, string_energy
@@ -67,9 +66,7 @@ def window_of(pack: Pack) -> Window:
 @part
 def power_of(pack: Pack, cells: Cells, current_A: Array, power_W: Array) -> tuple[float, float]:
     """Power of one string into `current_A` and `power_W`; gives back the resistances, as `string_power` does."""
-    table = np.empty((ROWS, pack.series))
-    look_up(pack.cell.nodes, pack.cell.degC_nodes, cells.soc, cells.degC, table)
-    return string_power(pack.cell, table, cells, window_of(pack), current_A, power_W)
+    return string_power(pack.cell, cells, window_of(pack), current_A, power_W)
 
 
 @part
