@@ -28,7 +28,7 @@ from typing import NamedTuple
 import numpy as np
 
 from packhorse.cell import physics
-from packhorse.compiled import compiled, part
+from packhorse.compiled import compiled, kernel, part
 from packhorse.estimation.belief import CHARGE_ROW, RESISTANCE_ROW
 from packhorse.estimation.energy import drawn
 from packhorse.pack.known import known
@@ -97,7 +97,7 @@ def follow(pack: Pack, was: Array, belief: Belief, frame: Frame, bleed: Array, d
     return now
 
 
-@part
+@kernel
 def calm_of(pack: Pack, frame: Frame, bleed: Array, s: int) -> float:
     """1 where nothing disturbs what is seen of a string.
 
@@ -112,7 +112,7 @@ def calm_of(pack: Pack, frame: Frame, bleed: Array, s: int) -> float:
     return 1.0 if calm else 0.0
 
 
-@part
+@kernel
 def worst(factor: Array, variance: Array) -> tuple[float, float]:
     """The largest factor of a string's cells and its sigma, where `variance` is the doubt about each.
 
@@ -136,13 +136,13 @@ def worst(factor: Array, variance: Array) -> tuple[float, float]:
     return most, math.sqrt(variance[at])
 
 
-@part
+@kernel
 def recorded(row: Array) -> Health:
     """A row of the records as a record."""
     return Health(row[0], row[1], row[2], row[3], row[4])
 
 
-@part
+@kernel
 def remember(health: Health, row: Array) -> None:
     """A record into its row."""
     row[0], row[1], row[2], row[3], row[4] = health

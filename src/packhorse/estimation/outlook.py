@@ -57,7 +57,7 @@ def convert(told: tuple[Array, Array, Array, Array, Array, Array], rows: Array) 
         rows[RESISTANCE_SIGMA, k] = math.sqrt(resistance2[k])
 
 
-@part
+@kernel
 def window_of(pack: Pack) -> Window:
     """What the cells of a string must stay inside."""
     return Window(pack.derating.margin_V, 0.0, 1.0, pack.temperature[0], pack.temperature[1], SURE_Z)
@@ -69,7 +69,7 @@ def power_of(pack: Pack, cells: Cells, current_A: Array, power_W: Array) -> tupl
     return string_power(pack.cell, cells, window_of(pack), current_A, power_W)
 
 
-@part
+@kernel
 def energy_of(pack: Pack, belief: Belief, cells: Cells, s: int) -> tuple[float, float]:
     """Energy that one string still gives and its sigma [kWh]."""
     least, soc, capacity, resistance, coldest_degC = 0, 0.0, 0.0, 0.0, math.inf

@@ -74,8 +74,8 @@ BEFORE1, KEEP1, LATE1, BEFORE2, KEEP2, LATE2, READY_ROWS = range(8, 15)
 """Further rows: of each RC pair what is left of its voltage after the horizon before and after this one, and the
 weight of the resistance of the start."""
 PASSED, SOC_END, ROOM_V, LOWEST_V, END_ROWS = range(NODE_COLUMNS, NODE_COLUMNS + 5)
-"""Rows at the end of a horizon, after those of `cell.table` that `mix_circuit` fills: SOC that has flowed, SOC left, what
-is left to the limit, and the lowest voltage on the way."""
+"""Rows at the end of a horizon, after those of `cell.table` that `mix_circuit` fills: SOC that has flowed, SOC left,
+what is left to the limit, and the lowest voltage on the way."""
 
 
 class Cells(NamedTuple):
@@ -113,9 +113,7 @@ class Ask(NamedTuple):
 
 
 @part
-def string_power(
-    cell: Cell, cells: Cells, window: Window, current_A: Array, power_W: Array
-) -> tuple[float, float]:
+def string_power(cell: Cell, cells: Cells, window: Window, current_A: Array, power_W: Array) -> tuple[float, float]:
     """Power of one string into `current_A` and `power_W`, (2, horizons): discharge and charge, none negative.
 
     Gives back the sums over the cells of R0 and of all resistance [ohm], by which parallel strings share their

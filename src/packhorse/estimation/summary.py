@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from packhorse.compiled import part
+from packhorse.compiled import kernel, part
 from packhorse.estimation import outlook
 from packhorse.estimation.belief import SOC_ROW
 from packhorse.estimation.energy import ASSUMED_RATE_C
@@ -68,7 +68,7 @@ def summary(pack: Pack, belief: Belief, health: Array, frame: Frame, contactor: 
     )
 
 
-@part
+@kernel
 def extremes(soc: Array) -> tuple[int, int]:
     """Places of the least and the most charge."""
     low, high = 0, 0
@@ -78,17 +78,15 @@ def extremes(soc: Array) -> tuple[int, int]:
     return low, high
 
 
-@part
+@kernel
 def joined(told: Array, heard: Array, s: int) -> bool:
     """Whether a string is on the link: told so, and not heard to be open."""
     heard_open = heard[s, 0] == 0.0 or heard[s, 1] == 0.0
     return told[s, 0] > 0.0 and told[s, 1] > 0.0 and not heard_open
 
 
-@part
-def report(
-    pack: Pack, record: Array, coldest_degC: float, of_new_Wh: float, healths: Array, sigma: Array
-) -> None:
+@kernel
+def report(pack: Pack, record: Array, coldest_degC: float, of_new_Wh: float, healths: Array, sigma: Array) -> None:
     """Healths of one string from its records: capacity, resistance, and usable now."""
     for which in range(USABLE):
         healths[which], sigma[which] = record[which, VALUE], math.sqrt(record[which, VARIANCE])
