@@ -33,7 +33,7 @@ def replay(log: Path, pack: str, mapping: Path | None, out: Path, quiet: bool, a
     described, _cell = load_pack_file(pack)
     folder.check(out, set(FILES))
     recorded = logs.open_log(log, mapping, compiled_pack)
-    with compiling.notice((compiling.REPLAY,), compiling.REPLAY_S, quiet):
+    with compiling.notice((compiling.REPLAY,), compiling.REPLAY_S, quiet), compiling.shared():
         warm(compiled_pack)
     life = run(recorded, compiled_pack, described.name, quiet or as_json)
     folder.write(

@@ -34,7 +34,7 @@ def run(
     log = nullcontext() if settings.record is None else recording(settings.record)
     with log as recorded:
         with compiling.notice((compiling.STEP, compiling.TWIN), compiling.RUN_S):
-            with compiling.twin_beside():
+            with compiling.shared(twin=True):
                 bms.step(world.pack, bms.start(world.pack), bms.silence(world.pack))
             next(ticks(world, settings))
         last, travelled, pace = drive(
