@@ -189,6 +189,26 @@ def replay(
     replaying.replay(log, pack, mapping, out or Path("out") / stem, quiet, as_json)
 
 
+@app.command()
+def signals(
+    log: Annotated[
+        Path, typer.Argument(metavar="LOG", help="A recorded bus: BLF, ASC, candump, CSV, MF4, also .gz or .zst.")
+    ],
+    dbc: Annotated[Path | None, typer.Option(metavar="FILE", help="What the messages hold.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="FILE.parquet", help="Write the decoded signals.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is on a recorded bus: identifiers, rates, gaps, senders, faults, and signals with their ranges.
+
+    Example:  packhorse signals truck.blf --dbc truck.dbc -o decoded.parquet
+    """
+    from packhorse.app import signals as listening
+
+    listening.signals(log, dbc, out, as_json)
+
+
 CellMap = Annotated[
     Path | None,
     typer.Option(
