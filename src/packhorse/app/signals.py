@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,17 +47,24 @@ def signals(path: Path, dbc: Path | None, out: Path | None, as_json: bool) -> No
 
 def listen(log: CanLog, plan: Plan | None, survey: Survey, target: Export | None, *, quiet: bool) -> None:
     """The whole log once, saying on stderr how far it is."""
-    said = "{task.description} {task.completed:,.0f} frames, {task.fields[known]} identifiers"
-    console = Console(stderr=True, quiet=quiet)
-    with Progress(SpinnerColumn(), TextColumn(said), TimeElapsedColumn(), console=console, transient=True) as progress:
-        task = progress.add_task(f"Reading {log.path.name}", total=None, known=0)
+    with reading(log.path, quiet=quiet) as progress:
         for part in parts(log, plan, survey):
             survey.hear(part.frames)
             if plan is not None and part.decoded is not None:
                 survey.measure(plan, part.decoded)
                 if target is not None:
                     target.take(part.frames, part.decoded)
-            progress.update(task, completed=survey.frames, known=len(survey.voices))
+            progress(survey.frames)
+
+
+@contextlib.contextmanager
+def reading(path: Path, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A line on stderr that says how many frames were read, for whoever is told."""
+    console = Console(stderr=True, quiet=quiet)
+    columns = (SpinnerColumn(), TextColumn("{task.description} {task.completed:,.0f} frames"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(f"Reading {path.name}", total=None)
+        yield lambda frames: progress.update(task, completed=frames)
 
 
 def facts(log: CanLog, plan: Plan | None, survey: Survey) -> dict[str, Any]:

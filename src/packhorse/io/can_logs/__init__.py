@@ -15,7 +15,7 @@ import numpy as np
 from packhorse.io.can_logs import asc, blf, candump, csv, mdf, parquet
 from packhorse.io.can_logs.source import Findings, head
 from packhorse.io.errors import ReadError
-from packhorse.protocols.frames import CanFrames
+from packhorse.protocols.frames import CanFrames, take
 
 Reader = Callable[[Path, Findings], Iterator[CanFrames]]
 READERS: dict[str, Reader] = {
@@ -29,6 +29,8 @@ READERS: dict[str, Reader] = {
 MAGIC = {blf.SIGNATURE: "BLF", b"MDF     ": "MF4", b"UnFinMF ": "MF4", b"PAR1": "Parquet"}
 CANDUMP_LINE = re.compile(rb"^\s*\(\d+\.\d+\)\s+\S+\s+[0-9A-Fa-f]{3,8}")
 ASC_LINE = re.compile(rb"^(?:date\s|base\s+(?:hex|dec)|//|\s*\d+\.\d+\s+(?:\d+|CANFD)\s)", re.IGNORECASE)
+LATEST_S = 1e11
+"""Beyond the year 5000 a clock tells no time."""
 BACKWARD = "times that run backwards"
 
 
@@ -45,7 +47,8 @@ class CanLog:
         """Every frame in the order of the file. Raises ReadError where there is none at all."""
         self.findings.clear()
         self.frames, last_s = 0, -np.inf
-        for block in READERS[self.kind](self.path, self.findings):
+        for found in READERS[self.kind](self.path, self.findings):
+            block = self._timed(found)
             if block.id.size:
                 chain = np.concatenate(([last_s], block.time_s))
                 self.findings[BACKWARD] += int(np.count_nonzero(np.diff(chain) < 0.0))
@@ -53,8 +56,16 @@ class CanLog:
                 self.frames += block.id.size
                 yield block
         if self.frames == 0:
-            found = self.complaint() or "nothing but its header"
-            raise ReadError(f"{self.path}: no CAN frame in this {self.kind} log ({found}); record or copy it again")
+            said = self.complaint() or "nothing but its header"
+            raise ReadError(f"{self.path}: no CAN frame in this {self.kind} log ({said}); record or copy it again")
+
+    def _timed(self, block: CanFrames) -> CanFrames:
+        """The frames that have a time; the others are counted."""
+        timed = np.abs(block.time_s) < LATEST_S
+        if timed.all():
+            return block
+        self.findings["frames without a time"] += int(np.count_nonzero(~timed))
+        return take(block, timed)
 
     def complaint(self) -> str:
         """What was wrong with the file, in one line; empty for nothing."""
@@ -92,3 +103,8 @@ def kind_of(start: bytes) -> str:
     if ASC_LINE.match(lines[0]):
         return "ASC"
     return "CSV" if csv.is_ours(lines[0]) else ""
+
+
+def is_bus_only(path: Path) -> bool:
+    """Whether a file is a recorded bus and cannot be a table of readings."""
+    return path.is_file() and kind_of(head(path)) not in ("", "Parquet")
