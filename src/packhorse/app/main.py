@@ -384,6 +384,14 @@ def bench_estimation(as_json: AsJson = False) -> None:
     bench.bench("estimation", as_json)
 
 
+@benches.command("io")
+def bench_io(as_json: AsJson = False) -> None:
+    """Measure decoding and reading of recorded buses against cantools, asammdf and python-can."""
+    from packhorse.app import bench
+
+    bench.bench("bus", as_json)
+
+
 def main() -> None:
     """The console script."""
     app()

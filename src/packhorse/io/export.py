@@ -39,7 +39,7 @@ class Export:
         frame = decoded.frame[group_row[there]]
         table = pl.DataFrame(
             {
-                "time_s": decoded.time_s[group_row[there]],
+                "time_s": decoded.heard_s[frame],
                 "bus": frames.bus[frame],
                 "sender": (frames.id[frame] & 0xFF).astype(np.uint8),
                 "signal": self._names.gather(row[there]),

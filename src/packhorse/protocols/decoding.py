@@ -64,7 +64,7 @@ class Decoded(NamedTuple):
     which: NDArray[np.int32]  # (frames,) message of each frame, or UNKNOWN or CORRUPT
     first: Index  # (messages + 1,) where the rows of each message begin
     frame: Index  # (rows,) which frame a row came from
-    time_s: Array  # (rows,)
+    heard_s: Array  # (frames,) when each frame came
     place: Index  # (signals + 1,) where the values of each signal begin
     values: Array  # signal by signal, one value for each row of its message
     none: Index  # (signals, 2) how many were too short, and how many a code for no reading
@@ -83,7 +83,7 @@ def column(plan: Plan, decoded: Decoded, name: str) -> Column:
     row = plan.signals[name]
     begin, end = decoded.first[plan.tables.signal[row, OWNER] :][:2]
     values = decoded.values[decoded.place[row] : decoded.place[row + 1]]
-    found = Column(decoded.time_s[begin:end], values, decoded.frame[begin:end])
+    found = Column(decoded.heard_s[decoded.frame[begin:end]], values, decoded.frame[begin:end])
     if plan.tables.signal[row, SELECTOR] >= 0:
         there = ~np.isnan(values)
         return Column(found.time_s[there], values[there], found.frame[there])
@@ -100,10 +100,9 @@ def take_apart(tables: Tables, frames: CanFrames) -> Decoded:
     """`decode` for compiled code, and for a loop that cannot spare a microsecond."""
     which, first = classify(tables, frames)
     rows = first[-1]
-    frame, time_s = np.empty(rows, np.int64), np.empty(rows, np.float64)
-    words = np.empty(rows, np.uint64)
+    frame, words = np.empty(rows, np.int64), np.empty(rows, np.uint64)
     least = np.full(first.size - 1, 65536, np.int64)
-    gather(frames, which, first[:-1].copy(), frame, time_s, words, least)
+    gather(frames, which, first[:-1].copy(), frame, words, least)
     signals = tables.signal.shape[0]
     place, none = np.zeros(signals + 1, np.int64), np.zeros((signals, 2), np.int64)
     for s in range(signals):
@@ -120,7 +119,7 @@ def take_apart(tables: Tables, frames: CanFrames) -> Decoded:
                 none[s, 1] = convert(
                     tables.signal[s], tables.linear[s], words[begin:end], values[place[s] : place[s + 1]]
                 )
-    return Decoded(which, first, frame, time_s, place, values, none)
+    return Decoded(which, first, frame, frames.time_s, place, values, none)
 
 
 @part
@@ -212,7 +211,6 @@ def gather(
     which: NDArray[np.int32],
     next_row: Index,
     frame: Index,
-    time_s: Array,
     words: Words,
     least: Index,
 ) -> None:
@@ -222,7 +220,7 @@ def gather(
         if m >= 0:
             row = next_row[m]
             next_row[m] = row + 1
-            frame[row], time_s[row] = k, frames.time_s[k]
+            frame[row] = k
             length, start = np.int64(frames.length[k]), frames.start[k]
             least[m] = length if length < least[m] else least[m]
             if start + 8 <= frames.data.size:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from packhorse.compiled import compiled, part
-from packhorse.io.can_logs.source import BLOCK_BYTES, CUT_OFF, DAMAGED, Findings, chunks, must_be_believable
+from packhorse.io.can_logs.source import CUT_OFF, DAMAGED, Findings, chunks, must_be_believable
 from packhorse.io.errors import ReadError
 from packhorse.protocols.frames import BRS, ERROR, ESI, EXTENDED, FD, REMOTE, SENT, Bytes, CanFrames
 
@@ -26,10 +26,12 @@ HEADER = struct.Struct("<4sL8BQQLL8H8H")
 CONTAINER, STORED, ZLIB = 10, 0, 2
 LARGEST_CONTAINER = 64 * 2**20
 SMALLEST_OBJECT = 32
+WALKED_BYTES = 2**20
+"""So much is inflated and walked at once: it stays in the processor's cache from the one to the other."""
 CAN_MESSAGE, CAN_MESSAGE2, CAN_ERROR, CAN_ERROR_EXT, CAN_FD, CAN_FD_64 = 1, 86, 2, 73, 100, 101
 LOBJ = int.from_bytes(OBJECT, "little")
 LONGEST_BY_CODE = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 20, 24, 32, 48, 64], dtype=np.int64)
-Inflate = Callable[[bytes, int], bytes]
+Inflate = Callable[[bytes, int], bytes | bytearray]
 
 
 class Walked(NamedTuple):
@@ -53,7 +55,7 @@ def read(path: Path, findings: Findings) -> Iterator[CanFrames]:
     for block in _containers(path, stream, findings):
         waiting.append(block)
         size += len(block)
-        if size >= BLOCK_BYTES:
+        if size >= WALKED_BYTES:
             frames, rest = _frames(rest + b"".join(waiting), start_s, findings)
             waiting, size = [], 0
             yield frames
@@ -84,7 +86,7 @@ class _Stream:
         return piece
 
 
-def _containers(path: Path, stream: _Stream, findings: Findings) -> Iterator[bytes]:
+def _containers(path: Path, stream: _Stream, findings: Findings) -> Iterator[bytes | bytearray]:
     """What the containers hold, inflated; objects outside of containers too."""
     inflate, given = inflater(), 0
     while head := stream.take(16):
@@ -109,7 +111,7 @@ def _containers(path: Path, stream: _Stream, findings: Findings) -> Iterator[byt
         yield block
 
 
-def _content(body: bytes, inflate: Inflate, findings: Findings) -> bytes:
+def _content(body: bytes, inflate: Inflate, findings: Findings) -> bytes | bytearray:
     """What one container holds; empty where that cannot be told."""
     method, size = struct.unpack_from("<H6xL", body)
     if method == STORED:
@@ -131,9 +133,9 @@ def inflater() -> Inflate:
     except ImportError:
         return plain_inflate
 
-    def fast(body: bytes, size: int) -> bytes:
+    def fast(body: bytes, size: int) -> bytes | bytearray:
         try:
-            found = bytes(deflate.zlib_decompress(body, size)) if size else b""
+            found: bytes | bytearray = deflate.zlib_decompress(body, size) if size else b""
         except deflate.DeflateError:
             found = b""
         return found if size and len(found) == size else plain_inflate(body, size)
@@ -275,18 +277,24 @@ def sent_or_remote(flags: int) -> int:
 
 @part
 def u8(data: NDArray[np.uint8], at: int) -> int:
-    """One byte; a signed number, so that arithmetic with others stays whole."""
-    return np.int64(data[at])  # type: ignore[return-value]
+    """One byte; a signed number, so that arithmetic with others stays whole.
+
+    Unsigned places here and below spare a branch for each byte: no place counts from the end.
+    """
+    return np.int64(data[np.uint64(at)])  # type: ignore[return-value]
 
 
 @part
 def u16(data: NDArray[np.uint8], at: int) -> int:
     """Two bytes, lowest first."""
-    return np.int64(data[at]) | np.int64(data[at + 1]) << 8  # type: ignore[return-value]
+    first = np.uint64(at)
+    return np.int64(data[first]) | np.int64(data[first + np.uint64(1)]) << 8  # type: ignore[return-value]
 
 
 @part
 def u32(data: NDArray[np.uint8], at: int) -> int:
     """Four bytes, lowest first."""
-    low = np.int64(data[at]) | np.int64(data[at + 1]) << 8
-    return low | np.int64(data[at + 2]) << 16 | u8(data, at + 3) << 24  # type: ignore[return-value]
+    k, one = np.uint64(at), np.uint64(1)
+    low = np.int64(data[k]) | np.int64(data[k + one]) << 8
+    k += np.uint64(2)
+    return low | np.int64(data[k]) << 16 | np.int64(data[k + one]) << 24  # type: ignore[return-value]
