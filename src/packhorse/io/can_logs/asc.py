@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from packhorse.compiled import compiled, part
-from packhorse.io.can_logs.scan import decimal, filled, line_end, possible, put, room, spaced, spaces, word
+from packhorse.io.can_logs.scan import char, decimal, filled, line_end, possible, put, room, spaced, spaces, word
 from packhorse.io.can_logs.scan import whole as number
 from packhorse.io.can_logs.source import Findings, lines
 from packhorse.protocols.frames import BRS, ERROR, ESI, EXTENDED, FD, REMOTE, SENT, Bytes, CanFrames
@@ -72,7 +72,7 @@ def fill(text: Bytes, base: int, relative: bool, last_s: float, frames: CanFrame
     while at < text.size:
         end = line_end(text, at)
         begin = spaces(text, at, end)
-        if begin < end and 48 <= text[begin] <= 57:
+        if begin < end and 48 <= char(text, begin) <= 57:
             time_s, stop = decimal(text, begin, end)
             if np.isfinite(time_s) and stop < end and spaces(text, stop, end) > stop:
                 last_s = last_s + time_s if relative else time_s
@@ -97,7 +97,7 @@ NONE, CANNOT = Line(0, 0, 0, 0, NOT_A_FRAME), Line(0, 0, 0, 0, IMPOSSIBLE)
 def line_of(text: Bytes, at: int, end: int, base: int) -> Line:
     """A line behind its time."""
     stop = word(text, at, end)
-    fd = stop - at == 5 and (text[at] | SMALL) == C and (text[stop - 1] | SMALL) == D
+    fd = stop - at == 5 and (char(text, at) | SMALL) == C and (char(text, stop - 1) | SMALL) == D
     if fd:
         at = spaces(text, stop, end)
         stop = word(text, at, end)
@@ -111,7 +111,7 @@ def line_of(text: Bytes, at: int, end: int, base: int) -> Line:
     if is_error(text, at, end):
         return Line(bus - 1, 0, ERROR | (FD if fd else 0), 0, at)
     identifier, stop = number(text, at, end, base)
-    extended = stop < end and (text[stop] | SMALL) == X
+    extended = stop < end and (char(text, stop) | SMALL) == X
     stop += int(extended)
     if identifier < 0 or word(text, stop, end) != stop:
         return NONE
@@ -127,14 +127,14 @@ def line_of(text: Bytes, at: int, end: int, base: int) -> Line:
 @part
 def is_error(text: Bytes, at: int, end: int) -> bool:
     """Whether a word is `ErrorFrame`, the only one of this length that begins so."""
-    return word(text, at, end) - at == 10 and (text[at] | SMALL) == E and (text[at + 1] | SMALL) == R
+    return word(text, at, end) - at == 10 and (char(text, at) | SMALL) == E and (char(text, at + 1) | SMALL) == R
 
 
 @part
 def direction(text: Bytes, at: int, end: int) -> tuple[int, int]:
     """SENT where a frame was sent by the recorder (`Tx`), and where the next word begins."""
     stop = word(text, at, end)
-    sent = stop - at == 2 and (text[at] | SMALL) == T
+    sent = stop - at == 2 and (char(text, at) | SMALL) == T
     return (SENT if sent else 0), spaces(text, stop, end)
 
 
@@ -143,7 +143,7 @@ def classic_line(text: Bytes, at: int, end: int, base: int, bus: int, identifier
     """Behind the identifier of a classic frame: direction, kind, length."""
     sent, at = direction(text, at, end)
     flags |= sent
-    kind = (text[at] | SMALL) if at < end and word(text, at, end) == at + 1 else 0
+    kind = (char(text, at) | SMALL) if at < end and word(text, at, end) == at + 1 else 0
     if kind == R:
         return Line(bus, identifier, flags | REMOTE, 0, at)
     if kind != D:
@@ -158,7 +158,7 @@ def classic_line(text: Bytes, at: int, end: int, base: int, bus: int, identifier
 def fd_line(text: Bytes, at: int, end: int, bus: int, identifier: int, flags: int) -> Line:
     """Behind the identifier of an FD frame: perhaps a name, then BRS, ESI, code and length."""
     stop = word(text, at, end)
-    if not (stop - at == 1 and 48 <= text[at] <= 49):
+    if not (stop - at == 1 and 48 <= char(text, at) <= 49):
         at = spaces(text, stop, end)
     brs, at = number(text, at, end, 10)
     esi, at = number(text, spaces(text, at, end), end, 10)

@@ -16,6 +16,7 @@ import numpy as np
 from packhorse.compiled import compiled, part
 from packhorse.io.can_logs.scan import (
     SPACE,
+    char,
     decimal,
     digit_of,
     filled,
@@ -81,15 +82,15 @@ NOT_ONE = Head(np.nan, 0, 0, 0, -1)
 @part
 def head_of(text: Bytes, at: int, end: int) -> Head:
     """Time, bus, identifier and flags of a line."""
-    if text[at] != OPEN:
+    if char(text, at) != OPEN:
         return NOT_ONE
     time_s, at = decimal(text, at + 1, end)
-    if not np.isfinite(time_s) or at >= end or text[at] != CLOSE:
+    if not np.isfinite(time_s) or at >= end or char(text, at) != CLOSE:
         return NOT_ONE
     at = spaces(text, at + 1, end)
     stop = word(text, at, end)
     digits = stop
-    while digits > at and 48 <= text[digits - 1] <= 57 and stop - digits < 3:
+    while digits > at and 48 <= char(text, digits - 1) <= 57 and stop - digits < 3:
         digits -= 1
     bus = max(number(text, digits, stop, 10)[0], 0)
     at = spaces(text, stop, end)
@@ -107,14 +108,14 @@ def head_of(text: Bytes, at: int, end: int) -> Head:
 def body_of(text: Bytes, at: int, end: int, head: Head) -> Head:
     """What stands between identifier and payload: # or ## or R of the short form, or the length of the long one."""
     flags = head.flags
-    if at >= end or text[at] != HASH:
+    if at >= end or char(text, at) != HASH:
         at = spaces(text, at, end)
-        return Head(head.time_s, head.bus, head.id, flags, at if at < end and text[at] == SQUARE else -1)
-    if at + 1 < end and text[at + 1] == HASH:
+        return Head(head.time_s, head.bus, head.id, flags, at if at < end and char(text, at) == SQUARE else -1)
+    if at + 1 < end and char(text, at + 1) == HASH:
         bits = digit_of(text, at + 2) if at + 2 < end else 255
         flags |= FD | (BRS if bits & 1 else 0) | (ESI if bits & 2 else 0)
         return Head(head.time_s, head.bus, head.id, flags | sent(text, end), at + 3 if bits < 16 else -1)
-    remote = at + 1 < end and (text[at + 1] | SMALL) == (REMOTE_LETTER | SMALL)
+    remote = at + 1 < end and (char(text, at + 1) | SMALL) == (REMOTE_LETTER | SMALL)
     flags |= (REMOTE if remote else 0) | sent(text, end)
     return Head(head.time_s, head.bus, head.id, flags, at + 1)
 
@@ -123,9 +124,9 @@ def body_of(text: Bytes, at: int, end: int, head: Head) -> Head:
 def sent(text: Bytes, end: int) -> int:
     """Whether the line ends in the mark of a frame that the recorder sent."""
     at = end - 1
-    while text[at] <= SPACE:
+    while char(text, at) <= SPACE:
         at -= 1
-    return SENT if text[at] == SENT_LETTER and text[at - 1] <= SPACE else 0
+    return SENT if char(text, at) == SENT_LETTER and char(text, at - 1) <= SPACE else 0
 
 
 @part
@@ -134,11 +135,11 @@ def payload_of(text: Bytes, head: Head, end: int, data: Bytes, to: int) -> int:
     at = head.at
     if head.flags & REMOTE:
         return 0
-    if at < end and text[at] == SQUARE:
+    if at < end and char(text, at) == SQUARE:
         told, at = number(text, at + 1, end, 10)
-        if told < 0 or told > 64 or at >= end or text[at] != SQUARE_CLOSE:
+        if told < 0 or told > 64 or at >= end or char(text, at) != SQUARE_CLOSE:
             return -1
         length, at = spaced(text, at + 1, end, 16, told, data, to)
         return length if length == told else -1
     length, at = packed_hex(text, at, end, data, to)
-    return length if at >= end or text[at] <= SPACE or text[at] == LOW else -1
+    return length if at >= end or char(text, at) <= SPACE or char(text, at) == LOW else -1

@@ -15,8 +15,9 @@ import numpy as np
 
 from packhorse.compiled import compiled, part
 from packhorse.io.can_logs.scan import (
-    DIGITS,
+    char,
     decimal,
+    digit_of,
     filled,
     line_end,
     packed_hex,
@@ -196,12 +197,12 @@ def with_cell(text: Bytes, at: int, stop: int, role: int, base: int, row: Row) -
 def cell(text: Bytes, at: int, end: int, separator: int) -> tuple[int, int, int]:
     """Begin and end of a cell without its spaces and quotes, and where the next begins; beyond `end` for the last."""
     stop = at
-    while stop < end and text[stop] != separator:
+    while stop < end and char(text, stop) != separator:
         stop += 1
     after, begin = stop + 1, spaces(text, at, stop)
-    while stop > begin and text[stop - 1] <= 32:
+    while stop > begin and char(text, stop - 1) <= 32:
         stop -= 1
-    if stop - begin >= 2 and text[begin] == QUOTE and text[stop - 1] == QUOTE:
+    if stop - begin >= 2 and char(text, begin) == QUOTE and char(text, stop - 1) == QUOTE:
         begin, stop = begin + 1, stop - 1
     return begin, stop, after
 
@@ -209,7 +210,7 @@ def cell(text: Bytes, at: int, end: int, separator: int) -> tuple[int, int, int]
 @part
 def id_of(text: Bytes, at: int, stop: int, base: int, sound: bool) -> tuple[int, bool]:
     """An identifier, hexadecimal where it begins with 0x."""
-    if stop - at > 2 and text[at] == ZERO and (text[at + 1] | SMALL) == X_SMALL:
+    if stop - at > 2 and char(text, at) == ZERO and (char(text, at + 1) | SMALL) == X_SMALL:
         at, base = at + 2, 16
     value, ended = number(text, at, stop, base)
     return value, sound and value >= 0 and ended == stop
@@ -218,7 +219,7 @@ def id_of(text: Bytes, at: int, stop: int, base: int, sound: bool) -> tuple[int,
 @part
 def is_true(text: Bytes, at: int, stop: int) -> bool:
     """Whether a cell says yes: 1 or true."""
-    return stop > at and ((stop == at + 1 and text[at] == 49) or (text[at] | SMALL) == T_SMALL)
+    return stop > at and ((stop == at + 1 and char(text, at) == 49) or (char(text, at) | SMALL) == T_SMALL)
 
 
 @part
@@ -246,9 +247,9 @@ def bytes_of(
         return length + 1, sound
     if role == BASE64:
         return from_base64(text, at, stop, data, to, sound)
-    if stop - at > 2 and text[at] == ZERO and (text[at + 1] | SMALL) == X_SMALL:
+    if stop - at > 2 and char(text, at) == ZERO and (char(text, at + 1) | SMALL) == X_SMALL:
         at += 2
-    if stop - at > 2 and DIGITS[text[at + 2]] > 15:
+    if stop - at > 2 and digit_of(text, at + 2) > 15:
         length, ended = spaced(text, at, stop, 16, 64, data, to)
     else:
         length, ended = packed_hex(text, at, stop, data, to)
@@ -259,10 +260,10 @@ def bytes_of(
 def from_base64(text: Bytes, at: int, stop: int, data: Bytes, to: int, sound: bool) -> tuple[int, bool]:
     """Payload in base64."""
     held, bits, length = np.int64(0), 0, 0
-    while stop > at and text[stop - 1] == EQUALS:
+    while stop > at and char(text, stop - 1) == EQUALS:
         stop -= 1
     for k in range(at, stop):
-        six = int(SIXTY_FOUR[text[k]])
+        six = int(SIXTY_FOUR[char(text, k)])
         if six > 63 or length > 64:
             return length, False
         held, bits = ((held << 6) | six) & 0xFFFF, bits + 6

@@ -49,7 +49,7 @@ def filled(frames: CanFrames, count: int, size: int) -> CanFrames:
 @part
 def line_end(text: Bytes, at: int) -> int:
     """Where the line that begins at `at` ends."""
-    while at < text.size and text[at] != NEWLINE:
+    while at < text.size and char(text, at) != NEWLINE:
         at += 1
     return at
 
@@ -57,7 +57,7 @@ def line_end(text: Bytes, at: int) -> int:
 @part
 def spaces(text: Bytes, at: int, end: int) -> int:
     """The next place that is no space."""
-    while at < end and (text[at] == SPACE or text[at] == TAB or text[at] == RETURN):
+    while at < end and (char(text, at) == SPACE or char(text, at) == TAB or char(text, at) == RETURN):
         at += 1
     return at
 
@@ -65,22 +65,28 @@ def spaces(text: Bytes, at: int, end: int) -> int:
 @part
 def word(text: Bytes, at: int, end: int) -> int:
     """Where a word ends."""
-    while at < end and text[at] != SPACE and text[at] != TAB and text[at] != RETURN:
+    while at < end and char(text, at) != SPACE and char(text, at) != TAB and char(text, at) != RETURN:
         at += 1
     return at
 
 
 @part
+def char(text: Bytes, at: int) -> int:
+    """A character; its place is unsigned, which spares a branch, as none counts from the end."""
+    return np.int64(text[np.uint64(at)])  # type: ignore[return-value]
+
+
+@part
 def digit_of(text: Bytes, at: int) -> int:
     """A digit as a number; 255 for none."""
-    return np.int64(DIGITS[text[at]])  # type: ignore[return-value]
+    return np.int64(DIGITS[text[np.uint64(at)]])  # type: ignore[return-value]
 
 
 @part
 def whole(text: Bytes, at: int, end: int, base: int) -> tuple[int, int]:
     """A whole number and where it ends; -1 where there is no digit or more than a number can have."""
     value, begin = 0, at
-    while at < end and DIGITS[text[at]] < base:
+    while at < end and digit_of(text, at) < base:
         value = value * base + digit_of(text, at)
         at += 1
         if at - begin > 15:
@@ -91,7 +97,7 @@ def whole(text: Bytes, at: int, end: int, base: int) -> tuple[int, int]:
 @part
 def decimal(text: Bytes, at: int, end: int) -> tuple[float, int]:
     """A number with a point, and where it ends; NaN where there is none. Exact up to 15 digits, then to one bit."""
-    negative = at < end and text[at] == MINUS
+    negative = at < end and char(text, at) == MINUS
     at += int(negative)
     value, digits, behind, pointed = 0, 0, 0, False
     while at < end:
@@ -102,12 +108,12 @@ def decimal(text: Bytes, at: int, end: int) -> tuple[float, int]:
             elif not pointed:
                 return np.nan, at
             digits += int(digits > 0 or digit > 0 or pointed)
-        elif text[at] == POINT and not pointed:
+        elif char(text, at) == POINT and not pointed:
             pointed = True
         else:
             break
         at += 1
-    begun = at > 0 and (DIGITS[text[at - 1]] < 10 or pointed)
+    begun = at > 0 and (digit_of(text, at - 1) < 10 or pointed)
     number = np.float64(value) / TENS[behind]
     return ((-number if negative else number) if begun else np.nan), at
 
@@ -116,8 +122,8 @@ def decimal(text: Bytes, at: int, end: int) -> tuple[float, int]:
 def packed_hex(text: Bytes, at: int, end: int, data: Bytes, to: int) -> tuple[int, int]:
     """Bytes as pairs of hex digits without anything between, at most 64; how many, and where they end."""
     count = 0
-    while at + 1 < end and count < 64 and DIGITS[text[at]] < 16 and DIGITS[text[at + 1]] < 16:
-        data[to + count] = DIGITS[text[at]] << 4 | DIGITS[text[at + 1]]
+    while at + 1 < end and count < 64 and digit_of(text, at) < 16 and digit_of(text, at + 1) < 16:
+        data[to + count] = digit_of(text, at) << 4 | digit_of(text, at + 1)
         at, count = at + 2, count + 1
     return count, at
 
