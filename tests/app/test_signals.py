@@ -85,6 +85,7 @@ def test_identifiers_rates_gaps_senders_and_faults(tmp_path: Path, capsys: pytes
             "faults": [{"spn": 627, "fmi": 5, "count": 12}],
         }
     ]
+    assert found["messages_not_heard"] == []
     ranges = {one["name"]: (one["min"], one["max"], one["unit"]) for one in found["signals"]}
     assert ranges == {"Speed.speed": (0.0, 199.0, "km/h"), "Pack.current": (-10.0, pytest.approx(49.5), "A")}
 
