@@ -300,7 +300,8 @@ def open_bus_log(path: Path, dbc: Path, mapping: Path, pack: Pack, progress: Pro
     rules = must_fit(rules, mapping, pack)
     table = open_bus_table(found, plan, rules, pack, progress)
     log = checked(table, with_ages(rules, pack), mapping, pack)
-    log.complaint = found.complaint()
+    unheard = f"never heard: {', '.join(table.unheard[:6])}" if table.unheard else ""
+    log.complaint = "; ".join(said for said in (found.complaint(), unheard) if said)
     return log
 
 
