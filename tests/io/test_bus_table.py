@@ -22,7 +22,7 @@ DBC = """VERSION ""
 NS_ :
 BS_:
 BU_: N
-BO_ 2364543230 D1: 8 N
+BO_ 2364575998 D1: 8 N
  SG_ amps : 0|16@1+ (0.05,-1600) [0|0] "A" N
 BO_ 291 Cells: 8 N
  SG_ volts_1 : 7|16@0+ (0.001,0) [0|0] "V" N
@@ -51,7 +51,7 @@ unit = "degC"
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[Path, Path]:
     dbc, mapping = tmp_path / "bus.dbc", tmp_path / "map.toml"
-    dbc.write_text(DBC.replace("2364543230", str(0x80000000 | 0x0CF090FE)))
+    dbc.write_text(DBC)
     mapping.write_text(MAP)
     return dbc, mapping
 
@@ -127,7 +127,7 @@ def test_a_long_silence_and_a_clock_set_back(tmp_path: Path, files: tuple[Path, 
     time_s = np.concatenate([block.frames.time_s for block in log.blocks()])
     assert (np.diff(time_s) > 0.0).all()
     assert time_s.size == pytest.approx(100 + 600 + 200, abs=4)
-    assert log.complaint == "time that runs backwards" or "run backwards" in log.complaint
+    assert "run backwards" in log.complaint
 
 
 def test_the_bms_answers_a_bus_as_it_answers_a_table(tmp_path: Path, files: tuple[Path, Path]) -> None:
