@@ -125,6 +125,7 @@ def test_damage_is_said_beside_what_was_read(tmp_path: Path, capsys: pytest.Capt
         ('VERSION ""\nBO_ 1 M: 8 N\n SG_ a : 0|8@1+ (1,0) [0|0] "" N\n SG_ b : 4|8@1+ (1,0) [0|0] "" N\n', "overlap"),
         ('VERSION ""\nBO_ 1 M: 1 N\n SG_ a : 4|8@1+ (1,0) [0|0] "" N\n', "does not fit"),
         ('VERSION ""\n', "holds no messages"),
+        ('VERSION ""\nBO_ 1 M: 8 N\n\nBO_ 1 L: 8 N\n', "both have identifier"),
         ('VERSION ""\nBO_ 1 M: 8 N\n SG_ a : 0|8@1+ (0,0) [0|0] "" N\n', "scale 0"),
     ],
 )
