@@ -148,7 +148,7 @@ def limited(row: Row, label: float) -> str:
         return f"label: the error is within the {points(label)} points that the truth is good to"
     if row.covered >= COVERED[0]:
         return f"observability: {points(row.width, 1)} points are claimed, and hold the truth"
-    return f"model: the {points(row.width, 1)} points that are claimed hold the truth in {share(row.covered)} of rows only"
+    return f"model: the {points(row.width, 1)} points claimed hold the truth in only {share(row.covered)} of rows"
 
 
 def offsets(scores: Scores) -> list[list[str]]:
