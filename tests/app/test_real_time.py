@@ -82,12 +82,23 @@ def test_a_truck_that_falls_silent_is_a_fault_and_not_an_end(capsys: pytest.Capt
     assert not street.closed[-1]
 
 
-def test_nobody_on_the_bus_is_no_reason_to_close(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_nobody_on_the_bus_is_told_and_no_reason_to_close(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     street, memory = Street(next(names), lambda _s: False), tmp_path / "memory.npz"
-    facts, _ = drive(street, 10.0, capsys, state=memory)
+    facts, lines = drive(street, 20.0, capsys, state=memory)
     state = load_state(memory, load_pack("light"))
-    assert state.control.stage.tolist() == [Stage.OPEN] * len(state.control.stage)
+    assert Stage.CLOSED not in state.control.stage.tolist()
+    assert not any(street.closed)
+    assert facts["events"]["critical"] > 0
     assert facts["soc"]["start"]["true"] is None
+    assert "board at address 128 is silent" in lines
+
+
+def test_boards_that_wake_up_late_are_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+    street = Street(next(names), lambda time_s: time_s > 7.0)
+    facts, lines = drive(street, 20.0, capsys)
+    assert sum(facts["events"].values()) == 0
+    assert street.closed[-1]
+    assert lines == ""
 
 
 class Loose:

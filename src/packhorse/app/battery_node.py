@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from packhorse import bms
 from packhorse.pack.words import Frame, Pack, State
 from packhorse.protocols import boards
@@ -116,6 +118,12 @@ def claiming(was: Battery, time_s: float) -> tuple[Battery, tuple[CanFrame, ...]
     """Let time pass before the first tick, for the claim alone."""
     claimed, frames = claim.tick(was.node.claim, time_s)
     return was._replace(node=was.node._replace(claim=claimed)), frames
+
+
+def is_awake(wiring: Wiring, was: Battery) -> bool:
+    """Whether every cell and every string has been heard of."""
+    needed = np.concatenate([wiring.readings.of[kind].ravel() for kind in ("cells", "string")])
+    return bool(np.isfinite(was.memory.heard_s[needed]).all())
 
 
 def frame_now(wiring: Wiring, was: Battery, time_s: float) -> Frame:

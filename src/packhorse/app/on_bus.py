@@ -33,6 +33,8 @@ from packhorse.protocols.j1939.settings import Settings as NodeSettings
 
 SIMULATED_NODE = {"name": {"identity": 1, "manufacturer": 0}, "positive_current": "discharges", "limits": "magnitudes"}
 """The node where no real truck can be on the bus and no node file is given."""
+WAKING_S = 10.0
+"""So long boards may need to say their first readings; a truck that has just been switched on is not a broken one."""
 
 
 class Settings(NamedTuple):
@@ -57,7 +59,7 @@ class Linked(NamedTuple):
     tick_s: float
     stop: Callable[[], bool]
     say: Callable[[str], None]
-    clock: Callable[[], float]
+    wall: Wall
 
 
 def run(
@@ -85,7 +87,7 @@ def run(
         settings.state,
     )
     with stop_asked() as stop, closing(Lasting(settings.bus, lambda: open_bus(settings.bus, clock), clock)) as bus:
-        linked = Linked(bus, wiring, settings.tick_s, stop, speaker(console), clock)
+        linked = Linked(bus, wiring, settings.tick_s, stop, speaker(console), Wall(clock, sleep))
         lived = Lived(linked, state)
         ended = complete(course, lived.stepped() if stepped else lived.free(), Wall(clock, sleep), stop, console)
         if ended.last is None:
@@ -163,14 +165,19 @@ class Lived:
     def free(self) -> Iterator[Tick]:
         """By the clock on the wall; whoever takes the ticks waits between them."""
         link = self._linked
-        began_s = link.clock()
         start_s = self._state.time_s if math.isfinite(self._state.time_s) else 0.0
+        offset_s = start_s - link.wall.clock()
         self.battery, said = battery_node.wake(link.wiring, self._state, start_s)
         link.bus.send(said)
-        while True:
+        while not link.stop():
+            time_s = link.wall.clock() + offset_s
             heard = [one.frame for one in link.bus.heard() if one.extended]
-            time_s = start_s + link.clock() - began_s
             self.battery, answers = battery_node.hear(link.wiring, self.battery, time_s, heard)
+            if time_s < start_s + WAKING_S and not battery_node.is_awake(link.wiring, self.battery):
+                self.battery, more = battery_node.claiming(self.battery, time_s)
+                link.bus.send([*answers, *more])
+                link.wall.sleep(link.tick_s)
+                continue
             tick, frames = self._tick(time_s)
             link.bus.send([*answers, *frames])
             yield tick
