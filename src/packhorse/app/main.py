@@ -30,7 +30,9 @@ class OneLine(TyperGroup):
 app = typer.Typer(cls=OneLine, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
 packs = typer.Typer(no_args_is_help=True, help="Look into packs, cells and trucks, and check files of your own.")
 benches = typer.Typer(no_args_is_help=True, help="Measure this machine (from a source checkout).")
+dbcs = typer.Typer(no_args_is_help=True, help="Signals as DBC files.")
 app.add_typer(packs, name="pack")
+app.add_typer(dbcs, name="dbc")
 app.add_typer(benches, name="bench")
 
 
@@ -408,6 +410,25 @@ def pack_check(name: SomeName, as_json: AsJson = False) -> None:
     from packhorse.app import check
 
     check.check(name, as_json)
+
+
+@dbcs.command("export")
+def dbc_export(
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE.dbc", help="Where to write it.")],
+    pack: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="The pack that speaks.", autocompletion=_complete_pack)
+    ] = "heavy",
+    node: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Its node file.", show_default="as on a simulated bus")
+    ] = None,
+) -> None:
+    """Write a DBC of our own node: its messages of J1939, its boards' readings, and what they are asked.
+
+    Example:  packhorse dbc export --pack mine.toml --node node.toml -o node.dbc
+    """
+    from packhorse.app import dbc
+
+    dbc.export(pack, node, out)
 
 
 @benches.command("core")
