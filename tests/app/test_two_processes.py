@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal as signals
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +156,18 @@ def test_what_is_wrong_is_said_in_one_line(arguments: list[str], says: str) -> N
     assert said == ""
     assert says in lines
     assert len(lines.splitlines()) == 1
+
+
+def test_ctrl_c_ends_either_with_its_summary() -> None:
+    bus = bus_name()
+    driving = packhorse("twin", "--truck", "light", "--bus", bus, "--json")
+    thinking = packhorse("run", "light", "--bus", bus)
+    assert thinking.stdout is not None
+    assert thinking.stdout.readline().startswith("00:01:00")
+    thinking.send_signal(signals.SIGINT)
+    said, lines = thinking.communicate(timeout=240.0)
+    assert thinking.returncode == 0, lines
+    assert "BMS step" in said
+    driving.send_signal(signals.SIGINT)
+    facts, _ = ended(driving)
+    assert facts["seconds"] >= 60.0

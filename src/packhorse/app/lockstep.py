@@ -58,8 +58,10 @@ class Lockstep:
         stop: Callable[[], bool],
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._bus, self._source, self._stop, self._say, self._clock = bus, source, stop, say, clock
+        self._bus, self._source, self._stop, self._say = bus, source, stop, say
+        self._clock, self._sleep = clock, sleep
         self._waiting: deque[CanFrame] = deque(maxlen=MOST_WAITING)
         self._frames: list[CanFrame] = []
         self._time_s = math.nan
@@ -111,9 +113,16 @@ class Lockstep:
             if not told and now_s - began_s >= SILENCE_S:
                 told = True
                 self._say(f"{self._bus.name}: nobody answers; waiting (Ctrl-C ends it)")
-            if not self._waiting:
-                self._waiting.extend(one.frame for one in self._bus.heard(GLANCE_S))
+            self._listen()
         return None
+
+    def _listen(self) -> None:
+        """What has come since, or comes within a glance."""
+        self._waiting.extend(one.frame for one in self._bus.heard(GLANCE_S))
+        while self._bus.lines:
+            self._say(f"bus: {self._bus.lines.popleft()}")
+        if self._bus.broken:  # it does not wait, so we do
+            self._sleep(GLANCE_S)
 
     def _turns(self) -> list[Turn]:
         """At most one whole turn from what waits."""

@@ -190,6 +190,7 @@ def run(
 
       packhorse run --bus socketcan:can0 --pack mine.toml --node node.toml
     """
+    failures.refuse(["pack"] if pack and other_pack and pack != other_pack else [], "names another pack than PACK")
     pack = pack or other_pack
     if bus is not None:
         from packhorse.app import on_bus

@@ -21,18 +21,22 @@ from packhorse.app.lockstep import Lockstep, Turn
 from packhorse.app.pace import stop_asked
 from packhorse.app.world import LEAST_TICK_S, MOST_TICK_S, Around, Tick, refused
 from packhorse.io.buses import Lasting, open_bus
+from packhorse.io.buses.bus import MOST_FRAMES
 from packhorse.io.buses.opening import is_simulated
 from packhorse.io.errors import BusError
 from packhorse.io.state import load_state
 from packhorse.pack.compile import compile_pack
 from packhorse.pack.load import ConfigurationError, find, load_pack_file, read
 from packhorse.pack.words import State
+from packhorse.protocols import boards
 from packhorse.protocols.j1939.identifier import CanFrame
 from packhorse.protocols.j1939.settings import NodeFile, compile_node
 from packhorse.protocols.j1939.settings import Settings as NodeSettings
 
 SIMULATED_NODE = {"name": {"identity": 1, "manufacturer": 0}, "positive_current": "discharges", "limits": "magnitudes"}
 """The node where no real truck can be on the bus and no node file is given."""
+MOST_CALLS = 4
+"""So often a bus is asked for more in one tick."""
 WAKING_S = 10.0
 """So long boards may need to say their first readings; a truck that has just been switched on is not a broken one."""
 
@@ -57,6 +61,7 @@ class Linked(NamedTuple):
     bus: Lasting
     wiring: Wiring
     tick_s: float
+    period_s: float  # of the boards
     stop: Callable[[], bool]
     say: Callable[[str], None]
     wall: Wall
@@ -87,7 +92,8 @@ def run(
         settings.state,
     )
     with stop_asked() as stop, closing(Lasting(settings.bus, lambda: open_bus(settings.bus, clock), clock)) as bus:
-        linked = Linked(bus, wiring, settings.tick_s, stop, speaker(console), Wall(clock, sleep))
+        period_s = settings.tick_s if stepped else boards.table()["period_s"]
+        linked = Linked(bus, wiring, settings.tick_s, period_s, stop, speaker(console), Wall(clock, sleep))
         lived = Lived(linked, state)
         ended = complete(course, lived.stepped() if stepped else lived.free(), Wall(clock, sleep), stop, console)
         if ended.last is None:
@@ -128,6 +134,17 @@ def speaker(console: Console | None) -> Callable[[str], None]:
     return lambda line: print(line, file=sys.stderr, flush=True)
 
 
+def drained(bus: Lasting) -> list[CanFrame]:
+    """All that has arrived, and of a flood as much as can be taken in."""
+    frames: list[CanFrame] = []
+    for _ in range(MOST_CALLS):
+        found = bus.heard()
+        frames += [one.frame for one in found if one.extended]
+        if len(found) < MOST_FRAMES:
+            break
+    return frames
+
+
 class Lived:
     """The ticks of a battery on a bus, and what has become of it."""
 
@@ -135,7 +152,7 @@ class Lived:
         self._linked, self._state = linked, state
         self._distance_m = 0.0
         self.battery: Battery = battery_node.wake(linked.wiring, state, 0.0)[0]
-        self._watch = BusWatch(linked.wiring, linked.bus, linked.tick_s, linked.say)
+        self._watch = BusWatch(linked.wiring, linked.bus, linked.period_s, linked.say)
 
     def stepped(self) -> Iterator[Tick]:
         """In step with a simulated truck, for as long as it lives."""
@@ -171,8 +188,7 @@ class Lived:
         link.bus.send(said)
         while not link.stop():
             time_s = link.wall.clock() + offset_s
-            heard = [one.frame for one in link.bus.heard() if one.extended]
-            self.battery, answers = battery_node.hear(link.wiring, self.battery, time_s, heard)
+            self.battery, answers = battery_node.hear(link.wiring, self.battery, time_s, drained(link.bus))
             if time_s < start_s + WAKING_S and not battery_node.is_awake(link.wiring, self.battery):
                 self.battery, more = battery_node.claiming(self.battery, time_s)
                 link.bus.send([*answers, *more])
