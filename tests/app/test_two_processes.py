@@ -18,6 +18,8 @@ from packhorse.protocols import boards, signal
 from packhorse.protocols.j1939.hvess import system_layouts
 from processes import bus_name, ended, packhorse
 
+CHARGE = "time_s,speed_m_per_s,plugged\n0,0,0\n10,12,0\n20,0,0\n22,0,1\n90,0,1\n"
+"""Down the street and to the charger, where the nearly full pack is balanced."""
 FAULTS = ("current_silent@20-24:string=1", "board_silent@30-36:string=1,place=2", "isolation@42:value=90000")
 
 
@@ -76,12 +78,18 @@ def recorded(path: Path, pack: Pack) -> list[Frame]:
 
 @pytest.mark.parametrize(
     ("truck", "changes", "faults"),
-    [("light", {}, FAULTS), ("heavy", {"ambient_degC": -12.0, "soc": 0.3}, ()), ("medium", {"cycle": "urban"}, ())],
+    [
+        ("light", {}, FAULTS),
+        ("heavy", {"ambient_degC": -12.0, "soc": 0.3}, ()),
+        ("medium", {"cycle": "charge.csv", "soc": 0.97}, ()),
+    ],
 )
 def test_two_processes_take_the_same_decisions_as_one(
     tmp_path: Path, truck: str, changes: dict[str, Any], faults: tuple[str, ...]
 ) -> None:
     bus, record, memory = bus_name(), tmp_path / "heard.parquet", tmp_path / "memory.npz"
+    (tmp_path / "charge.csv").write_text(CHARGE)
+    changes = {name: str(tmp_path / value) if name == "cycle" else value for name, value in changes.items()}
     settings = asked(truck, 60.0, faults=faults, **changes)
     world = build(settings)
     options = [f"--{'ambient' if name == 'ambient_degC' else name}={value}" for name, value in changes.items()]
@@ -102,6 +110,9 @@ def test_two_processes_take_the_same_decisions_as_one(
     lived = [output for _, _, output in bms.run(world.pack, iter(found))]
     for one, two in zip(outputs, lived, strict=True):
         assert bms.fingerprint(one) == bms.fingerprint(two)
+    if "cycle" in changes:
+        assert max(output.command.charge_A for output in outputs) > 10.0
+        assert max(output.command.bleed.sum() for output in outputs) > 0.0
     raised = sum(int(row[6]) for output in outputs for row in output.events)
     assert sum(facts["events"].values()) == raised
     assert bool(faults) == (raised > 0)
