@@ -26,6 +26,7 @@ judge: .venv/ready  ## compare with PyBaMM (installs it: about 600 MB)
 bench: .venv/ready  ## the ratios of docs/performance.md, measured here and now
 	@$(BIN)/packhorse bench core
 	@$(BIN)/packhorse bench estimation
+	@$(BIN)/packhorse bench io
 
 format: .venv/ready  ## format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -107,6 +107,12 @@ def packhorse(
 
       packhorse replay log.csv --pack mine.toml --map columns.toml
 
+    [bold]Your own bus[/bold]
+
+      packhorse signals truck.blf --dbc truck.dbc
+
+      packhorse replay truck.blf --dbc truck.dbc --map signals.toml --pack mine.toml
+
     [bold]Your own cell[/bold]
 
       packhorse identify --ocv c20.csv --pulse hppc.csv --drive drive*.csv -o cell.toml --report cell.html
@@ -168,10 +174,13 @@ def run(
 
 @app.command()
 def replay(
-    log: Annotated[Path, typer.Argument(metavar="LOG", help="A recorded log: .parquet, .csv or .csv.gz.")],
+    log: Annotated[Path, typer.Argument(metavar="LOG", help="A log: .parquet, .csv, .csv.gz, or a bus with --dbc.")],
     pack: Annotated[str, typer.Option(help="A pack of the catalogue or a .toml file.", autocompletion=_complete_pack)],
     mapping: Annotated[
         Path | None, typer.Option("--map", metavar="FILE", help="What the log's columns are, if not in our own names.")
+    ] = None,
+    dbc: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What the messages of a recorded bus hold; needs --map.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", metavar="DIR", help="Folder of the results.", show_default="out/LOG")
@@ -182,11 +191,33 @@ def replay(
     """Run the BMS over a recorded log: results, events, cells and a report to open in a browser.
 
     Example:  packhorse replay car.csv --pack mine.toml --map columns.toml -o out/car
+
+    Example:  packhorse replay truck.blf --dbc truck.dbc --map signals.toml --pack mine.toml
     """
     from packhorse.app import replay as replaying
 
     stem = log.name.split(".")[0] or log.name
-    replaying.replay(log, pack, mapping, out or Path("out") / stem, quiet, as_json)
+    replaying.replay(log, pack, mapping, out or Path("out") / stem, quiet, as_json, dbc)
+
+
+@app.command()
+def signals(
+    log: Annotated[
+        Path, typer.Argument(metavar="LOG", help="A recorded bus: BLF, ASC, candump, CSV, MF4, also .gz or .zst.")
+    ],
+    dbc: Annotated[Path | None, typer.Option(metavar="FILE", help="What the messages hold.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="FILE.parquet", help="Write the decoded signals.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is on a recorded bus: identifiers, rates, gaps, senders, faults, and signals with their ranges.
+
+    Example:  packhorse signals truck.blf --dbc truck.dbc -o decoded.parquet
+    """
+    from packhorse.app import signals as listening
+
+    listening.signals(log, dbc, out, as_json)
 
 
 CellMap = Annotated[
@@ -351,6 +382,14 @@ def bench_estimation(as_json: AsJson = False) -> None:
     from packhorse.app import bench
 
     bench.bench("estimation", as_json)
+
+
+@benches.command("io")
+def bench_io(as_json: AsJson = False) -> None:
+    """Measure decoding and reading of recorded buses against cantools, asammdf and python-can."""
+    from packhorse.app import bench
+
+    bench.bench("bus", as_json)
 
 
 def main() -> None:

@@ -19,20 +19,21 @@ if TYPE_CHECKING:
 FILES = ("results.parquet", "events.parquet", "cells.parquet", "report.html")
 
 
-def replay(log: Path, pack: str, mapping: Path | None, out: Path, quiet: bool, as_json: bool) -> None:
-    """Replay a log and write results, events, cells and report into `out`.
+def replay(
+    log: Path, pack: str, mapping: Path | None, out: Path, quiet: bool, as_json: bool, dbc: Path | None = None
+) -> None:
+    """Replay a log and write results, events, cells and report into `out`. A recorded bus needs `dbc` and `mapping`.
 
     Raises `packhorse.io.errors.Error` or `packhorse.pack.load.ConfigurationError`, each with one line for the user.
     """
     from packhorse.app import compiling, report
-    from packhorse.io import logs
     from packhorse.io import results as folder
     from packhorse.pack.load import load_pack, load_pack_file
 
     compiled_pack = load_pack(pack)
     described, _cell = load_pack_file(pack)
     folder.check(out, set(FILES))
-    recorded = logs.open_log(log, mapping, compiled_pack)
+    recorded = opened(log, mapping, dbc, compiled_pack, quiet or as_json)
     with compiling.notice((compiling.REPLAY,), compiling.REPLAY_S, quiet):
         warm(compiled_pack)
     life = run(recorded, compiled_pack, described.name, quiet or as_json)
@@ -50,6 +51,25 @@ def replay(log: Path, pack: str, mapping: Path | None, out: Path, quiet: bool, a
         print(json.dumps(facts, allow_nan=False))
     elif not quiet:
         show(facts)
+
+
+def opened(log: Path, mapping: Path | None, dbc: Path | None, pack: Pack, quiet: bool) -> Log:
+    """A log of readings, or of a bus. Raises `packhorse.io.errors.ReadError`."""
+    import sys
+
+    from packhorse.app.signals import reading
+    from packhorse.io import can_logs, logs
+    from packhorse.io.errors import ReadError
+
+    if dbc is None and not can_logs.is_bus_only(log):
+        return logs.open_log(log, mapping, pack)
+    if dbc is None or mapping is None:
+        raise ReadError(f"{log}: a recorded bus needs --dbc FILE and --map FILE; see docs/mapping.md")
+    with reading(log, quiet=quiet) as progress:
+        recorded = logs.open_bus_log(log, dbc, mapping, pack, progress)
+    if recorded.complaint:
+        print(f"packhorse: {log}: {recorded.complaint}; the rest is answered", file=sys.stderr)
+    return recorded
 
 
 def warm(pack: Pack) -> None:

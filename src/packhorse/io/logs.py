@@ -9,12 +9,15 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
 
 from packhorse.io import mapping as maps
+from packhorse.io.bus_files import read_dbc
+from packhorse.io.bus_table import BusMapping, Progress, open_bus_table, wanted, with_ages
+from packhorse.io.can_logs import open_can_log
 from packhorse.io.errors import ReadError
 from packhorse.io.mapping import UNITS, Current, Mapping, Reading, Time
 from packhorse.io.tables import Table, numbers, open_table
@@ -29,6 +32,9 @@ SILENT: dict[str, float] = {"age": 0.0, "drive_request": 1.0, "charge_request": 
 MAGNITUDE_PERCENTILE = 99.0
 
 
+Rules = TypeVar("Rules", bound=Mapping)
+
+
 class Block(NamedTuple):
     """Some rows of a log: frames, and what only people look at."""
 
@@ -41,7 +47,7 @@ class Log:
     """A log being read: blocks of frames in order, and what was found to be no reading on the way.
 
     `invalid` counts readings per (section, reason); `blank_rows` rows without any reading; `start` is the date and
-    time of second 0 where the log's clock tells one.
+    time of second 0 where the log's clock tells one; `complaint` what was wrong with the file, in one line.
     """
 
     def __init__(self, table: Table, mapping: Mapping, pack: Pack) -> None:
@@ -51,6 +57,7 @@ class Log:
         self.start: dt.datetime | None = None
         self.invalid: Counter[tuple[str, str]] = Counter()
         self.blank_rows = 0
+        self.complaint = ""
         self._table = table
         self._pack = pack
         self._row = 0
@@ -278,21 +285,49 @@ def open_log(path: Path, mapping: Path | None, pack: Pack) -> Log:
             )
     else:
         rules = read(mapping, Mapping)
-    table.must_have(rules.time.columns, "time")
+    return checked(table, rules, mapping, pack)
+
+
+def open_bus_log(path: Path, dbc: Path, mapping: Path, pack: Pack, progress: Progress | None = None) -> Log:
+    """A recorded bus, decoded and brought to rows, ready to be read as any other log.
+
+    `progress` is told how many frames were read. What was wrong with the file is in `complaint`.
+    """
+    rules = read(mapping, BusMapping)
+    found = open_can_log(path)
+    names = [one.signal for one in wanted(name for reading in rules.readings().values() for name in reading.names)]
+    plan = read_dbc(dbc, names)
+    rules = must_fit(rules, mapping, pack)
+    table = open_bus_table(found, plan, rules, pack, progress)
+    log = checked(table, with_ages(rules, pack), mapping, pack)
+    log.complaint = found.complaint()
+    return log
+
+
+def must_fit(rules: Rules, mapping: Path | None, pack: Pack) -> Rules:
+    """Refuse a mapping that names more or fewer columns than the pack has, or one of them twice."""
+    where = f"{mapping}: " if mapping is not None else ""
     for section, reading in rules.readings().items():
         names = reading.names
-        table.must_have(names, section)
         width = maps.per_string(section, pack)
         need = width * pack.strings if width else 1
         if len(names) != need:
-            where = f"{mapping}: " if mapping is not None else ""
             raise ReadError(
                 f"{where}[{section}] names {len(names)} columns where the pack has {need} "
                 f"({pack.strings} strings of {max(width, 1)}); give them string by string"
             )
         if len(set(names)) < len(names):
             again = next(name for name in names if names.count(name) > 1)
-            raise ReadError(f"{mapping}: [{section}] names column {again} twice; each reading has its own column")
+            raise ReadError(f"{where}[{section}] names column {again} twice; each reading has its own column")
+    return rules
+
+
+def checked(table: Table, rules: Mapping, mapping: Path | None, pack: Pack) -> Log:
+    """A log whose mapping fits table and pack. Raises ReadError."""
+    table.must_have(rules.time.columns, "time")
+    for section, reading in rules.readings().items():
+        table.must_have(reading.names, section)
+    must_fit(rules, mapping, pack)
     return Log(table, rules, pack)
 
 

@@ -197,8 +197,8 @@ class Mapping(Described):
 
     def readings(self) -> dict[str, Reading]:
         """Every mapped reading but the time, by its section's name."""
-        found = {name: getattr(self, name) for name in type(self).model_fields if name != "time"}
-        return {name: reading for name, reading in found.items() if reading is not None}
+        found = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: reading for name, reading in found.items() if isinstance(reading, Reading)}
 
 
 OWN: dict[str, tuple[str, str]] = {

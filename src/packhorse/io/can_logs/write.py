@@ -1,0 +1,243 @@
+"""Frames out: candump and BLF as they come, so that a crash loses the last second and no more; Parquet at the end."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import struct
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from packhorse.io.can_logs import parquet
+from packhorse.io.can_logs.blf import CAN_ERROR_EXT, CAN_FD, CAN_MESSAGE, CONTAINER, HEADER, OBJECT, SIGNATURE, ZLIB
+from packhorse.io.errors import WriteError
+from packhorse.io.results import said
+from packhorse.protocols.frames import BRS, ERROR, ESI, EXTENDED, FD, REMOTE, SENT, CanFrames, payload, rows, take
+
+ENDINGS = (".log", ".blf", ".parquet")
+HEADER_BYTES, CONTAINER_BYTES = 144, 128 * 1024
+OBJECT_HEAD = [("sign", "<u4"), ("head", "<u2"), ("version", "<u2"), ("size", "<u4"), ("kind", "<u4")]
+OBJECT_TIME = [("unit", "<u4"), ("client", "<u2"), ("of", "<u2"), ("ticks", "<u8")]
+CLASSIC = np.dtype(
+    [*OBJECT_HEAD, *OBJECT_TIME, ("bus", "<u2"), ("flags", "u1"), ("count", "u1"), ("id", "<u4"), ("data", "u1", 8)]
+)
+FLEXIBLE = np.dtype(
+    [
+        *OBJECT_HEAD,
+        *OBJECT_TIME,
+        *[("bus", "<u2"), ("flags", "u1"), ("code", "u1"), ("id", "<u4"), ("span", "<u4"), ("arbitration", "u1")],
+        *[("fd", "u1"), ("count", "u1"), ("none", "u1", 5), ("data", "u1", 64)],
+    ]
+)
+WRONG = np.dtype(
+    [
+        *OBJECT_HEAD,
+        *OBJECT_TIME,
+        *[("bus", "<u2"), ("length", "<u2"), ("what", "<u4"), ("ecc", "u1"), ("at", "u1"), ("count", "u1")],
+        *[("none", "u1"), ("span", "<u4"), ("id", "<u4"), ("more", "<u2"), ("also", "<u2"), ("data", "u1", 8)],
+    ]
+)
+BUS_ERROR = 0x20000080
+"""How candump names an error frame of which no more is known."""
+CODES = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 20, 24, 32, 48, 64])
+"""Lengths that CAN FD can have; longer ones are not frames."""
+
+
+class Writer(Protocol):
+    """Takes frames, block by block."""
+
+    def take(self, frames: CanFrames) -> None:
+        """Write some frames behind those before."""
+
+
+@contextmanager
+def writer(path: Path) -> Iterator[Writer]:
+    """A log to be written, by its ending. Raises WriteError, e.g. on a full disk."""
+    if path.suffix not in ENDINGS or path.is_dir():
+        raise WriteError(f"{path}: logs are written as {', '.join(ENDINGS)}; give a file that ends so")
+    with said(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".parquet":
+            with _parquet(path) as parts:
+                yield parts
+        else:
+            with path.open("wb") as file:
+                made = Candump(file) if path.suffix == ".log" else Blf(file)
+                yield made
+                made.finish()
+
+
+class Candump:
+    """Writes what `candump -L` writes."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def take(self, frames: CanFrames) -> None:
+        """Write some frames; what came by transport messages is in its packets already."""
+        self._file.write("".join(_candump_line(frames, k) for k in range(frames.id.size)).encode())
+        self._file.flush()
+
+    def finish(self) -> None:
+        """Nothing is left to do."""
+
+
+def _candump_line(frames: CanFrames, k: int) -> str:
+    flags, identifier = int(frames.flags[k]), int(frames.id[k])
+    wide = flags & (EXTENDED | ERROR)
+    name = f"{BUS_ERROR if flags & ERROR else identifier:08X}" if wide else f"{identifier:03X}"
+    content = payload(frames, k).hex().upper()
+    if flags & FD:
+        content = f"#{(1 if flags & BRS else 0) | (2 if flags & ESI else 0)}{content}"
+    elif flags & REMOTE:
+        content = "R"
+    mark = " T" if flags & SENT else ""
+    return f"({frames.time_s[k]:.6f}) can{frames.bus[k]} {name}#{content}{mark}\n"
+
+
+class Blf:
+    """Writes what Vector's tools read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._start_s: float | None = None
+        self._stop_s = 0.0
+        self._objects = 0
+        self._inflated = HEADER_BYTES
+        self._waiting = bytearray()
+        self._write_header()
+
+    def take(self, frames: CanFrames) -> None:
+        """Write some frames; what is not a frame of its own (transport messages) is left out."""
+        single = take(frames, frames.length <= 64)
+        if single.id.size == 0:
+            return
+        if self._start_s is None:
+            first_s = float(np.nanmin(single.time_s))
+            self._start_s = int(first_s * 1000) / 1000 if first_s >= EARLIEST_S else 0.0
+            self._write_header()
+        self._stop_s = float(single.time_s[-1])
+        self._objects += single.id.size
+        self._waiting += objects(single, self._start_s)
+        while len(self._waiting) >= CONTAINER_BYTES:
+            self._write_container(bytes(self._waiting[:CONTAINER_BYTES]))
+            del self._waiting[:CONTAINER_BYTES]
+
+    def finish(self) -> None:
+        """Write what is waiting, and the header with what is known now."""
+        if self._waiting:
+            self._write_container(bytes(self._waiting))
+            self._waiting.clear()
+        self._write_header()
+
+    def _write_container(self, content: bytes) -> None:
+        packed = zlib.compress(content, 1)
+        size = 32 + len(packed)
+        head = struct.pack("<4sHHLLH6xL4x", OBJECT, 16, 1, size, CONTAINER, ZLIB, len(content))
+        self._file.write(head + packed + bytes(size % 4))
+        self._file.flush()
+        self._inflated += len(content) + 32
+
+    def _write_header(self) -> None:
+        at = self._file.seek(0, 2)
+        told = (
+            SIGNATURE,
+            HEADER_BYTES,
+            5,
+            0,
+            0,
+            0,
+            2,
+            6,
+            8,
+            1,
+            max(at, HEADER_BYTES),
+            self._inflated,
+            self._objects,
+            0,
+        )
+        moments = (*_moment(self._start_s or 0.0), *_moment(self._stop_s))
+        self._file.seek(0)
+        self._file.write(HEADER.pack(*told, *moments).ljust(HEADER_BYTES, b"\0"))
+        self._file.seek(0, 2)
+
+
+EARLIEST_S = 631_152_000
+"""1990: an earlier time is not one of day."""
+
+
+def _moment(time_s: float) -> tuple[int, ...]:
+    """A time as Windows writes it; zeros for none."""
+    if not EARLIEST_S <= time_s < 2.5e11:
+        return (0,) * 8
+    t = dt.datetime.fromtimestamp(round(time_s, 3), dt.UTC)
+    return t.year, t.month, t.isoweekday() % 7, t.day, t.hour, t.minute, t.second, t.microsecond // 1000
+
+
+def objects(frames: CanFrames, start_s: float) -> bytes:
+    """Frames as objects of a BLF, in their order."""
+    error, flexible = (frames.flags & ERROR) != 0, (frames.flags & FD) != 0
+    form = np.where(error, 2, np.where(flexible, 1, 0))
+    sizes = np.array([CLASSIC.itemsize, FLEXIBLE.itemsize, WRONG.itemsize])[form]
+    at = np.concatenate(([0], np.cumsum(sizes)))
+    out = np.zeros(int(at[-1]), dtype=np.uint8)
+    for number, (dtype, kind) in enumerate(((CLASSIC, CAN_MESSAGE), (FLEXIBLE, CAN_FD), (WRONG, CAN_ERROR_EXT))):
+        which = np.flatnonzero(form == number)
+        if which.size:
+            made = _objects(take(frames, which), start_s, dtype, kind)
+            out[at[which][:, None] + np.arange(dtype.itemsize)] = made.view(np.uint8).reshape(which.size, -1)
+    return out.tobytes()
+
+
+def _objects(frames: CanFrames, start_s: float, dtype: np.dtype[np.void], kind: int) -> NDArray[np.void]:
+    """Frames of one form."""
+    made = np.zeros(frames.id.size, dtype=dtype)
+    made["sign"], made["head"], made["version"] = int.from_bytes(OBJECT, "little"), 32, 1
+    made["size"], made["kind"], made["unit"] = dtype.itemsize, kind, 2
+    made["ticks"] = np.maximum(np.rint((frames.time_s - start_s) * 1e9), 0.0).astype(np.uint64)
+    made["bus"] = frames.bus.astype(np.uint16) + 1
+    made["id"] = frames.id | np.where(frames.flags & EXTENDED, np.uint32(0x80000000), np.uint32(0))
+    made["count"] = np.minimum(frames.length, made["data"].shape[1])
+    made["data"] = rows(frames, made["data"].shape[1])
+    if kind != CAN_ERROR_EXT:
+        made["flags"] = np.where(frames.flags & REMOTE, 0x80, 0) | np.where(frames.flags & SENT, 1, 0)
+    if kind == CAN_FD:
+        made["code"] = np.searchsorted(CODES, frames.length)
+        made["fd"] = 1 | np.where(frames.flags & BRS, 2, 0) | np.where(frames.flags & ESI, 4, 0)
+    return made
+
+
+class _Parts:
+    """Parts of a table, written one by one beside it."""
+
+    def __init__(self, beside: Path) -> None:
+        self._beside = beside
+        self.parts: list[Path] = []
+
+    def take(self, frames: CanFrames) -> None:
+        """Write some frames as one part."""
+        part = self._beside / f"{len(self.parts):06d}.parquet"
+        parquet.table(frames).write_parquet(part)
+        self.parts.append(part)
+
+
+@contextmanager
+def _parquet(path: Path) -> Iterator[_Parts]:
+    """A Parquet file that appears whole at the end, or not at all."""
+    beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        made = _Parts(beside)
+        yield made
+        if made.parts:
+            pl.scan_parquet(made.parts).sink_parquet(beside / "whole")
+            (beside / "whole").replace(path)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

@@ -1,0 +1,156 @@
+"""Logs cut at every byte, damaged, blown up, and anything at all: what was read is true, the rest is said."""
+
+from __future__ import annotations
+
+import gzip
+import time
+import zlib
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from buses import ENDINGS, messages, written
+from packhorse.io.can_logs import READERS, open_can_log
+from packhorse.io.can_logs.source import MOST_INFLATION
+from packhorse.io.errors import ReadError
+from packhorse.protocols import frames
+from packhorse.protocols.frames import CanFrames
+
+COUNT = 12
+SLOW = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def attempt(path: Path) -> tuple[CanFrames, str]:
+    """What a log gives, and what is said about it; anything but a ReadError goes through."""
+    parts = []
+    try:
+        log = open_can_log(path)
+        parts.extend(log.blocks())
+        return frames.join(parts), log.complaint()
+    except ReadError as error:
+        return (frames.join(parts) if parts else frames.nothing()), one_line(error)
+
+
+def one_line(error: ReadError) -> str:
+    assert "\n" not in str(error)
+    return str(error)
+
+
+def must_begin_with(found: CanFrames, whole: CanFrames) -> None:
+    """What was read of a part of a log is the beginning of what the whole holds."""
+    count = found.id.size
+    assert count <= whole.id.size
+    assert np.array_equal(found.time_s, whole.time_s[:count])
+    assert np.array_equal(found.id, whole.id[:count])
+    assert np.array_equal(frames.rows(found, 64), frames.rows(frames.take(whole, slice(0, count)), 64))
+
+
+@pytest.mark.parametrize("ending", [*ENDINGS, "log.gz", "blf.gz"])
+def test_cut_at_every_byte(tmp_path: Path, ending: str) -> None:
+    path = written(tmp_path / f"bus.{ending.removesuffix('.gz')}", messages(COUNT))
+    content = gzip.compress(path.read_bytes()) if ending.endswith(".gz") else path.read_bytes()
+    cut = tmp_path / "cut"
+    cut.write_bytes(content)
+    whole, said = attempt(cut)
+    assert whole.id.size == COUNT
+    assert said == ""
+    told = 0
+    for size in range(len(content)):
+        cut.write_bytes(content[:size])
+        found, said = attempt(cut)
+        must_begin_with(found, whole)
+        told += said != ""
+        assert said or found.id.size == COUNT or not content[:size].rpartition(b"\n")[2].strip()
+    assert told > 0
+
+
+def test_mf4_cut_anywhere(tmp_path: Path) -> None:
+    pytest.importorskip("asammdf")
+    path = written(tmp_path / "bus.mf4", messages(40, special=False))
+    content = path.read_bytes()
+    whole, _ = attempt(path)
+    assert whole.id.size == 40
+    cut = tmp_path / "cut.mf4"
+    for size in np.random.default_rng(1).choice(len(content), 60, replace=False):
+        cut.write_bytes(content[:size])
+        found, said = attempt(cut)
+        assert found.id.size <= 40
+        assert said
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_flipped_bytes(tmp_path: Path, ending: str) -> None:
+    path = written(tmp_path / f"bus.{ending}", messages(30))
+    content = bytearray(path.read_bytes())
+    dice = np.random.default_rng(2)
+    for _ in range(400):
+        broken = bytearray(content)
+        for _ in range(dice.integers(1, 9)):
+            broken[dice.integers(len(broken))] = dice.integers(256)
+        path.write_bytes(broken)
+        found, _ = attempt(path)
+        assert found.id.size <= 31
+        assert (found.length <= 64).all()
+        assert (found.start + found.length <= found.data.size).all()
+
+
+def test_gzip_bombs_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.log.gz"
+    line = b"(1700000000.000000) can0 123#0011223344556677\n"
+    stream = zlib.compressobj(9, zlib.DEFLATED, 31)
+    packed = b"".join(stream.compress(line * 100_000) for _ in range(20)) + stream.flush()
+    assert len(packed) * MOST_INFLATION < 20 * 100_000 * len(line)
+    path.write_bytes(packed)
+    found, said = attempt(path)
+    assert "inflates more than 200 times" in said
+    assert found.id.size < 2_000_000
+    path.write_bytes(gzip.compress(bytes(200 * 2**20), 9))
+    assert "not a log" in attempt(path)[1]
+    path.write_bytes(gzip.compress(line + bytes(200 * 2**20), 9))
+    assert "no end of line" in attempt(path)[1]
+
+
+def test_containers_that_lie_about_their_size(tmp_path: Path) -> None:
+    path = written(tmp_path / "bus.blf", messages(50))
+    content = bytearray(path.read_bytes())
+    for stated in (0, 10, 2**31, 2**32 - 1):
+        content[144 + 24 : 144 + 28] = stated.to_bytes(4, "little")
+        path.write_bytes(content)
+        found, said = attempt(path)
+        assert found.id.size == 0
+        assert "damaged" in said
+
+
+@pytest.mark.parametrize("kind", [kind for kind in READERS if kind != "MF4"])
+@given(content=st.binary(max_size=2000))
+@example(content=b"LOGG" + bytes(200) + b"LOBJ\x10\x00\x01\x00" + b"\xff" * 40)
+@example(content=b"(1.0) can0 123##\n(1.0) can0 \n( \n() can0 1#\n(1.0) can0 12345678#T\n")
+@example(content=b"base dec\n 1.0 CANFD\n 1.0 1\n 1.0 1 1x\n 1.0 1 1x Rx d\n 1 CANFD 1 Rx 1 1\n")
+@example(content=b"id,timestamp,data\n,,\n0x,1,\n0x1,,zz\n0x1,1,0x\n")
+@SLOW
+def test_anything_at_all(tmp_path: Path, kind: str, content: bytes) -> None:
+    path = tmp_path / "anything"
+    for some in (content, SIGNS[kind] + content):
+        path.write_bytes(some)
+        findings: Counter[str] = Counter()
+        start = time.perf_counter()
+        try:
+            for block in READERS[kind](path, findings):
+                assert (block.length <= 64).all() or kind == "Parquet"
+                assert (block.start + block.length <= block.data.size).all()
+        except ReadError as error:
+            one_line(error)
+        assert time.perf_counter() - start < 30.0
+
+
+SIGNS = {
+    "BLF": b"LOGG".ljust(144, b"\0"),
+    "Parquet": b"PAR1",
+    "candump": b"(1.0) can0 123#00\n",
+    "ASC": b"date x\nbase hex\n 0.5 1 123 Rx d 1 00\n",
+    "CSV": b"timestamp,arbitration_id,extended,remote,error,dlc,data\n",
+}
