@@ -16,6 +16,7 @@ from packhorse import __version__
 from packhorse.app import failures
 from packhorse.app.several import SeveralFiles
 from packhorse.pack.catalogue import KINDS, names
+from packhorse.protocols.profiles import names as profile_names
 
 
 class OneLine(TyperGroup):
@@ -61,6 +62,10 @@ def _complete_family(incomplete: str) -> list[str]:
     return sorted(path.stem for path in shipped if path.stem.startswith(incomplete))
 
 
+def _complete_profile(incomplete: str) -> list[str]:
+    return [name for name in profile_names() if name.startswith(incomplete)]
+
+
 def _complete_any(incomplete: str) -> list[str]:
     bare = [name for kind in KINDS for name in names(kind)]
     full = [f"{kind}/{name}" for kind in KINDS for name in names(kind)]
@@ -70,6 +75,16 @@ def _complete_any(incomplete: str) -> list[str]:
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout instead of text.")]
 SomeName = Annotated[
     str, typer.Argument(metavar="FILE|NAME", help="A .toml file or a catalogue name.", autocompletion=_complete_any)
+]
+
+
+ProfileOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE",
+        help=f"A battery system whose messages are known: {', '.join(profile_names())}; or a copy of yours.",
+        autocompletion=_complete_profile,
+    ),
 ]
 
 
@@ -258,6 +273,7 @@ def replay(
     dbc: Annotated[
         Path | None, typer.Option(metavar="FILE", help="What the messages of a recorded bus hold; needs --map.")
     ] = None,
+    profile: ProfileOption = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", metavar="DIR", help="Folder of the results.", show_default="out/LOG")
     ] = None,
@@ -269,11 +285,13 @@ def replay(
     Example:  packhorse replay car.csv --pack mine.toml --map columns.toml -o out/car
 
     Example:  packhorse replay truck.blf --dbc truck.dbc --map signals.toml --pack mine.toml
+
+    Example:  packhorse replay orion.log --profile orion --pack mine.toml
     """
     from packhorse.app import replay as replaying
 
     stem = log.name.split(".")[0] or log.name
-    replaying.replay(log, pack, mapping, out or Path("out") / stem, quiet, as_json, dbc)
+    replaying.replay(log, pack, mapping, out or Path("out") / stem, quiet, as_json, dbc, profile)
 
 
 @app.command()
@@ -282,6 +300,7 @@ def signals(
         Path, typer.Argument(metavar="LOG", help="A recorded bus: BLF, ASC, candump, CSV, MF4, also .gz or .zst.")
     ],
     dbc: Annotated[Path | None, typer.Option(metavar="FILE", help="What the messages hold.")] = None,
+    profile: ProfileOption = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", metavar="FILE.parquet", help="Write the decoded signals.")
     ] = None,
@@ -293,7 +312,7 @@ def signals(
     """
     from packhorse.app import signals as listening
 
-    listening.signals(log, dbc, out, as_json)
+    listening.signals(log, dbc, out, as_json, profile)
 
 
 CellMap = Annotated[

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from packhorse.app.report.life import Life
@@ -19,10 +19,25 @@ if TYPE_CHECKING:
 FILES = ("results.parquet", "events.parquet", "cells.parquet", "report.html")
 
 
+class Told(NamedTuple):
+    """What the user says of a log: what its columns or signals are, and for a bus what its messages hold."""
+
+    mapping: Path | None = None
+    dbc: Path | None = None
+    profile: str | None = None
+
+
 def replay(
-    log: Path, pack: str, mapping: Path | None, out: Path, quiet: bool, as_json: bool, dbc: Path | None = None
+    log: Path,
+    pack: str,
+    mapping: Path | None,
+    out: Path,
+    quiet: bool,
+    as_json: bool,
+    dbc: Path | None = None,
+    profile: str | None = None,
 ) -> None:
-    """Replay a log and write results, events, cells and report into `out`. A recorded bus needs `dbc` and `mapping`.
+    """Replay a log and write results, events, cells and report into `out`.
 
     Raises `packhorse.io.errors.Error` or `packhorse.pack.load.ConfigurationError`, each with one line for the user.
     """
@@ -33,7 +48,7 @@ def replay(
     compiled_pack = load_pack(pack)
     described, _cell = load_pack_file(pack)
     folder.check(out, set(FILES))
-    recorded = opened(log, mapping, dbc, compiled_pack, quiet or as_json)
+    recorded = opened(log, Told(mapping, dbc, profile), compiled_pack, quiet or as_json)
     with compiling.notice((compiling.REPLAY,), compiling.REPLAY_S, quiet), compiling.shared():
         warm(compiled_pack)
     life = run(recorded, compiled_pack, described.name, quiet or as_json)
@@ -53,20 +68,25 @@ def replay(
         show(facts)
 
 
-def opened(log: Path, mapping: Path | None, dbc: Path | None, pack: Pack, quiet: bool) -> Log:
-    """A log of readings, or of a bus. Raises `packhorse.io.errors.ReadError`."""
+def opened(log: Path, told: Told, pack: Pack, quiet: bool) -> Log:
+    """A log of readings, or of a bus. Raises `ReadError` or `ConfigurationError`."""
     import sys
 
     from packhorse.app.signals import reading
-    from packhorse.io import can_logs, logs
+    from packhorse.io import can_logs, logs, profiles
     from packhorse.io.errors import ReadError
 
-    if dbc is None and not can_logs.is_bus_only(log):
-        return logs.open_log(log, mapping, pack)
-    if dbc is None or mapping is None:
-        raise ReadError(f"{log}: a recorded bus needs --dbc FILE and --map FILE; see docs/mapping.md")
+    if told.profile is not None and (told.dbc is not None or told.mapping is not None):
+        raise ReadError(f"{log}: --profile says what messages hold and what that is; leave out --dbc and --map")
+    if told.dbc is None and told.profile is None and not can_logs.is_bus_only(log):
+        return logs.open_log(log, told.mapping, pack)
+    if told.profile is None and (told.dbc is None or told.mapping is None):
+        raise ReadError(f"{log}: a recorded bus needs --dbc FILE and --map FILE, or --profile; see docs/mapping.md")
     with reading(log, quiet=quiet) as progress:
-        recorded = logs.open_bus_log(log, dbc, mapping, pack, progress)
+        if told.profile is not None:
+            recorded = logs.open_profile_log(log, profiles.open_profile(told.profile), pack, progress)
+        elif told.dbc is not None and told.mapping is not None:
+            recorded = logs.open_bus_log(log, told.dbc, told.mapping, pack, progress)
     if recorded.complaint:
         print(f"packhorse: {log}: {recorded.complaint}; the rest is answered", file=sys.stderr)
     return recorded

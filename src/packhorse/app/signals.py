@@ -17,23 +17,24 @@ from rich.table import Table
 from packhorse.app.report.life import say_duration
 from packhorse.io.bus_files import read_dbc
 from packhorse.io.can_logs import CanLog, open_can_log
-from packhorse.io.errors import WriteError
+from packhorse.io.errors import ReadError, WriteError
 from packhorse.io.export import Export, export
+from packhorse.io.profiles import open_profile
 from packhorse.io.survey import Survey, Voice, parameter_group, parts
 from packhorse.protocols.frames import EXTENDED, LONG
 from packhorse.protocols.j1939_names import address_name, group_name
 from packhorse.protocols.plan import Message, Plan, group
 
 
-def signals(path: Path, dbc: Path | None, out: Path | None, as_json: bool) -> None:
+def signals(path: Path, dbc: Path | None, out: Path | None, as_json: bool, profile: str | None = None) -> None:
     """Say what a log holds, and write its decoded signals where they are asked for.
 
     Raises `packhorse.io.errors.Error` or `packhorse.pack.load.ConfigurationError`, each with one line for the user.
     """
-    if out is not None and dbc is None:
-        raise WriteError(f"{out}: decoded signals need a DBC that describes them; give --dbc FILE")
+    if out is not None and dbc is None and profile is None:
+        raise WriteError(f"{out}: decoded signals need a DBC that describes them; give --dbc FILE or --profile NAME")
     log = open_can_log(path)
-    plan = read_dbc(dbc) if dbc is not None else None
+    plan = described(path, dbc, profile)
     survey = Survey()
     with contextlib.ExitStack() as stack:
         target = stack.enter_context(export(out, plan)) if out is not None and plan is not None else None
@@ -43,6 +44,15 @@ def signals(path: Path, dbc: Path | None, out: Path | None, as_json: bool) -> No
         print(json.dumps(found, allow_nan=False))
     else:
         show(found)
+
+
+def described(path: Path, dbc: Path | None, profile: str | None) -> Plan | None:
+    """What the messages hold, by a DBC or a profile; None where neither is given."""
+    if dbc is not None and profile is not None:
+        raise ReadError(f"{path}: --dbc and --profile both say what the messages hold; leave one of them out")
+    if profile is not None:
+        return open_profile(profile).plan
+    return read_dbc(dbc) if dbc is not None else None
 
 
 def listen(log: CanLog, plan: Plan | None, survey: Survey, target: Export | None, *, quiet: bool) -> None:

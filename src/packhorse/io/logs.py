@@ -15,14 +15,18 @@ import numpy as np
 import polars as pl
 
 from packhorse.io import mapping as maps
+from packhorse.io import profiles
 from packhorse.io.bus_files import read_dbc
 from packhorse.io.bus_table import BusMapping, Progress, open_bus_table, wanted, with_ages
 from packhorse.io.can_logs import open_can_log
 from packhorse.io.errors import ReadError
 from packhorse.io.mapping import UNITS, Current, Mapping, Reading, Time
+from packhorse.io.profiles import Profile
 from packhorse.io.tables import Table, numbers, open_table
 from packhorse.pack.load import read
 from packhorse.pack.words import Array, Frames, Pack
+from packhorse.protocols.dbc import must_have
+from packhorse.protocols.plan import Plan
 
 BLOCK_ROWS = 20_000
 EPOCH_S = 1e8
@@ -294,12 +298,29 @@ def open_bus_log(path: Path, dbc: Path, mapping: Path, pack: Pack, progress: Pro
     `progress` is told how many frames were read. What was wrong with the file is in `complaint`.
     """
     rules = read(mapping, BusMapping)
+    return bus_log(path, read_dbc(dbc, signals_of(rules)), rules, mapping, pack, progress)
+
+
+def open_profile_log(path: Path, profile: Profile, pack: Pack, progress: Progress | None = None) -> Log:
+    """A recorded bus of another battery system, by its profile alone."""
+    rules = profiles.mapping(profile, pack)
+    must_have(profile.plan, signals_of(rules), str(profile.path))
+    return bus_log(path, profile.plan, rules, profile.path, pack, progress)
+
+
+def signals_of(rules: BusMapping) -> list[str]:
+    """Every signal that a mapping names."""
+    return [one.signal for one in wanted(name for reading in rules.readings().values() for name in reading.names)]
+
+
+def bus_log(
+    path: Path, plan: Plan, rules: BusMapping, where: Path, pack: Pack, progress: Progress | None = None
+) -> Log:
+    """A recorded bus by what its messages hold and what that is; `where` is the file that says so."""
     found = open_can_log(path)
-    names = [one.signal for one in wanted(name for reading in rules.readings().values() for name in reading.names)]
-    plan = read_dbc(dbc, names)
-    rules = must_fit(rules, mapping, pack)
+    rules = must_fit(rules, where, pack)
     table = open_bus_table(found, plan, rules, pack, progress)
-    log = checked(table, with_ages(rules, pack), mapping, pack)
+    log = checked(table, with_ages(rules, pack), where, pack)
     unheard = f"never heard: {', '.join(table.unheard[:6])}" if table.unheard else ""
     log.complaint = "; ".join(said for said in (found.complaint(), unheard) if said)
     return log
