@@ -14,8 +14,8 @@ doi 10.1016/j.jpowsour.2004.02.033, over five quantities:
 The RC voltages and the hysteresis state follow from the current and are carried along. What is added to the textbook:
 
 - Part of the model's error is the same at every SOC: it stands, and no time averages it away. It is considered, not
-  estimated (S. F. Schmidt, Advances in Control Systems 3 (1966) 293): how each quantity leans on it is carried along and
-  widens what is said of the SOC, but changes no estimate.
+  estimated (S. F. Schmidt, Advances in Control Systems 3 (1966) 293): how each quantity leans on it is carried along
+  and widens what is said of the SOC, but changes no estimate.
 - The slope of the OCV is taken across the width of the belief, not at a point: on the plateau of LFP a tangent lies.
 - A surprise beyond `GATE` sigma is trusted only as much as one of `GATE` sigma. Where surprises stay larger than
   expected for minutes, the model is worse here than its file says, and its errors are taken larger.
