@@ -170,6 +170,17 @@ def test_trouble_codes_as_the_standard_lays_them_out() -> None:
     assert trouble_codes(b"") == []
 
 
+def test_channels_that_an_mf4_does_not_store_are_read_by_their_conversion(capsys: pytest.CaptureFixture[str]) -> None:
+    """This recorder stores neither bus nor identifier's width; what stands for them says so for each group."""
+    pytest.importorskip("asammdf")
+    found = told(capsys, needs(shared("css_electric_bus_standstill.mf4")))
+    assert {one["bus"] for one in found["identifiers"]} == {0, 8}
+    assert len(found["identifiers"]) == 67
+    assert {one["pgn"] is None for one in found["identifiers"] if one["bus"] == 8} == {True}
+    engine = next(one for one in found["identifiers"] if one["id"] == "0x0CF00400")
+    assert engine["rate_Hz"] == pytest.approx(10.0, rel=0.01)
+
+
 def test_a_truck_at_idle(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("asammdf")
     found = told(capsys, needs(shared("css_truck_j1939_idle.mf4")), needs(j1939_dbc()))
