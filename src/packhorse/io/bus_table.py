@@ -105,10 +105,9 @@ def open_bus_table(
     rows = Rows(log.path, plan, wanted(names), rules, pack)
     files: list[Path] = []
     for part in parts(log, plan):
-        if part.decoded is not None:
-            for table in rows.take(part.frames, part.decoded):
-                files.append(Path(folder.name) / f"{len(files):06d}.parquet")
-                table.write_parquet(files[-1])
+        for table in rows.take(part.frames, part.decoded):
+            files.append(Path(folder.name) / f"{len(files):06d}.parquet")
+            table.write_parquet(files[-1])
         if progress is not None:
             progress(log.frames)
     return BusTable(log.path, folder, files, rows.unheard())

@@ -15,7 +15,8 @@ from packhorse.protocols.signal import Signal
 
 EXTENDED = 0x80000000
 UNITS = {
-    "V", "A", "W", "degC", "kWh", "Ah", "ohm", "s", "m", "kPa", "kg", "ohm_per_V", "m_per_s", "deg", "l_per_min", "Hz"
+    "V", "A", "W", "degC", "kWh", "Ah", "ohm", "s", "m", "kPa", "kg", "ohm_per_V", "m_per_s", "deg", "l_per_min", "Hz",
+    "deg_per_s", "rpm", "l",
 }  # fmt: skip
 """Endings of names that are units."""
 BATTERY = "Battery"
