@@ -187,7 +187,11 @@ def run(
     fault: Faults = None,
     as_json: AsJson = False,
     record: Annotated[
-        Path | None, typer.Option(metavar="FILE.parquet", help="Write what the BMS hears, for packhorse replay.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write what the BMS hears (.parquet), or with --bus all frames (.blf, .log, .asc, .gz).",
+        ),
     ] = None,
     state: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Memory of the BMS: loaded if it exists, saved at the end.")
@@ -242,6 +246,9 @@ def twin(
     seed: Seed = 1,
     fault: Faults = None,
     real_time: RealTime = False,
+    record: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write all frames (.blf, .log, .asc, also .gz).")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Put a simulated truck on a bus: its boards, inverter, charger, thermal unit and vehicle controller as nodes.
@@ -260,7 +267,23 @@ def twin(
 
     faults = tuple(fault or ())
     asked = Settings(pack, truck, cycle, speed, seconds, tick, soc, ambient, seed, faults, as_json, None, None)
-    driving.run(asked, bus, real_time)
+    driving.run(asked, bus, real_time, record)
+
+
+@app.command()
+def record(
+    bus: Annotated[str, typer.Argument(metavar="BUS", help=f"The bus to listen to: {BUSES}.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .blf, .log or .asc file, also .log.gz and .asc.gz.")],
+    seconds: Annotated[float | None, typer.Option(help="Seconds to record.", show_default="until Ctrl-C")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Record a bus without taking part in it. Ctrl-C ends it; a crash loses no more than the last second.
+
+    Example:  packhorse record socketcan:can0 truck.blf
+    """
+    from packhorse.app import record as recording
+
+    recording.record(bus, file, seconds, as_json)
 
 
 @app.command()
