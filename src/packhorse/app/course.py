@@ -108,7 +108,7 @@ def tell(course: Course, ended: Ended, more: dict[str, Any] | None = None) -> No
         return
     table = Table(show_header=False, box=None, pad_edge=False)
     tape = facts.get("recording")
-    lines = [("recorded", f"{tape['file']}: {tape['written']} frames, {tape['dropped']} dropped")] if tape else []
+    lines = [("recorded", f"{tape['written']} frames, {tape['dropped']} dropped, {tape['file']}")] if tape else []
     for label, value in [*trip.lines(facts), *lines, *(("written", path) for path in written)]:
         table.add_row(label, value)
     Console(markup=False, highlight=False).print(table)

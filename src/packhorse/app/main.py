@@ -495,14 +495,19 @@ def dbc_export(
     node: Annotated[
         str | None, typer.Option(metavar="FILE", help="Its node file.", show_default="as on a simulated bus")
     ] = None,
+    mapping: Annotated[
+        Path | None, typer.Option("--map", metavar="FILE", help="Write the mapping for replays of a recorded bus too.")
+    ] = None,
 ) -> None:
     """Write a DBC of our own node: its messages of J1939, its boards' readings, and what they are asked.
 
     Example:  packhorse dbc export --pack mine.toml --node node.toml -o node.dbc
+
+    Example:  packhorse dbc export --pack mine.toml -o node.dbc --map node.map.toml
     """
     from packhorse.app import dbc
 
-    dbc.export(pack, node, out)
+    dbc.export(pack, node, out, mapping)
 
 
 @benches.command("core")

@@ -137,7 +137,7 @@ def bus_recording(path: Path, opened: Open = writer) -> Iterator[BusRecording]:
 
 
 def framed(batches: Sequence[Batch]) -> CanFrames:
-    """Batches as frames in the order in which they were taken."""
+    """Batches as frames in the order in which they were taken; no log has times before 0, so they are told as 0."""
     flat = [frame for batch in batches for frame in batch.frames]
     sizes = [len(batch.frames) for batch in batches]
     length = np.array([len(frame.data) for frame in flat], np.uint16)
@@ -145,7 +145,7 @@ def framed(batches: Sequence[Batch]) -> CanFrames:
     data = b"".join(frame.data.ljust(width, b"\0") for frame in flat)
     flags = np.repeat(np.array([batch.flags for batch in batches], np.uint8), sizes)
     return from_rows(
-        np.repeat(np.array([batch.time_s for batch in batches], np.float64), sizes),
+        np.repeat(np.array([max(batch.time_s, 0.0) for batch in batches], np.float64), sizes),
         np.array([frame.can_id for frame in flat], np.uint32),
         np.frombuffer(data, np.uint8).reshape(len(flat), width),
         length=length,
