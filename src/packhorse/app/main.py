@@ -126,6 +126,8 @@ def packhorse(
 
     [bold]Your own bus[/bold]
 
+      packhorse record socketcan:can0 truck.blf
+
       packhorse signals truck.blf --dbc truck.dbc
 
       packhorse replay truck.blf --dbc truck.dbc --map signals.toml --pack mine.toml
@@ -322,7 +324,7 @@ def signals(
     log: Annotated[
         Path, typer.Argument(metavar="LOG", help="A recorded bus: BLF, ASC, candump, CSV, MF4, also .gz or .zst.")
     ],
-    dbc: Annotated[Path | None, typer.Option(metavar="FILE", help="What the messages hold.")] = None,
+    dbc: Annotated[Path | None, typer.Option(metavar="FILE", help="What the messages hold.", show_default="our table of J1939")] = None,
     profile: ProfileOption = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", metavar="FILE.parquet", help="Write the decoded signals.")
@@ -330,6 +332,8 @@ def signals(
     as_json: AsJson = False,
 ) -> None:
     """Say what is on a recorded bus: identifiers, rates, gaps, senders, faults, and signals with their ranges.
+
+    Without a DBC or a profile, signals are those that our own table of J1939 knows.
 
     Example:  packhorse signals truck.blf --dbc truck.dbc -o decoded.parquet
     """
