@@ -324,7 +324,9 @@ def signals(
     log: Annotated[
         Path, typer.Argument(metavar="LOG", help="A recorded bus: BLF, ASC, candump, CSV, MF4, also .gz or .zst.")
     ],
-    dbc: Annotated[Path | None, typer.Option(metavar="FILE", help="What the messages hold.", show_default="our table of J1939")] = None,
+    dbc: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What the messages hold.", show_default="our table of J1939")
+    ] = None,
     profile: ProfileOption = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", metavar="FILE.parquet", help="Write the decoded signals.")

@@ -18,11 +18,11 @@ from packhorse.io.bus_files import read_dbc
 from packhorse.io.can_logs import CanLog, open_can_log
 from packhorse.io.errors import ReadError
 from packhorse.io.export import Export, export
-from packhorse.io.j1939_signs import Signs, signs
+from packhorse.io.j1939_signs import Signs, is_sure, signs
 from packhorse.io.profiles import open_profile
 from packhorse.io.survey import ANYBODY, Range, Spoken, Survey, Voice, parameter_group, parts
 from packhorse.protocols.frames import EXTENDED, LONG
-from packhorse.protocols.j1939.known import caution, is_of_a_pack, known_plan
+from packhorse.protocols.j1939.known import caution, known_plan
 from packhorse.protocols.j1939.name import split_name
 from packhorse.protocols.j1939_names import address_name, failure_name, group_name, parameter_name
 from packhorse.protocols.plan import OWNER, Message, Plan, group
@@ -102,11 +102,6 @@ def leave_out_doubtful(target: Export, plan: Plan, judged: dict[int, Signs]) -> 
         doubtful = [n for n in plan.signals if not is_sure(found, n.partition(".")[0])]
         if doubtful:
             target.leave_out(bus, doubtful)
-
-
-def is_sure(found: Signs | None, message: str) -> bool:
-    """Whether a message of our table is what it seems; packs are believed only beside their battery."""
-    return found is not None and found.sure and (found.battery or not is_of_a_pack(message))
 
 
 def facts(log: CanLog, told: Told, survey: Survey, judged: dict[int, Signs]) -> dict[str, Any]:

@@ -40,6 +40,11 @@ def signs(survey: Survey, declared: Collection[int] = ()) -> dict[int, Signs]:
     return judged
 
 
+def is_sure(found: Signs | None, message: str) -> bool:
+    """Whether a message of our table is what it seems; packs are believed only beside their battery."""
+    return found is not None and found.sure and (found.battery or not is_of_a_pack(message))
+
+
 def _judged(survey: Survey, bus: int, voices: list[Voice]) -> Signs:
     open_groups = {group(v.id) for v in voices if _is_broadcast(v)} - PROPRIETARY
     known = {g for g in open_groups if _is_known(g, voices)}
