@@ -81,7 +81,7 @@ def drive(
     return body
 
 
-def in_step(with_bms: Lockstep, tape: BusRecording | None) -> Exchange:
+def in_step(with_bms: Lockstep, tape: BusRecording | None = None) -> Exchange:
     """Every tick waits for its answer."""
 
     def exchange(number: int, time_s: float, frames: list[CanFrame]) -> list[CanFrame] | None:
