@@ -186,6 +186,27 @@ def test_faults_are_told_once_a_second_and_at_once_when_they_come_or_go() -> Non
     assert (lit.lamps.red, lit.troubles[0]) == (dm.Lamp.ON, dm.Trouble(8098, 31, 1))
 
 
+@pytest.mark.parametrize("flicker_s", [0.02, 0.1, 0.3])
+def test_a_fault_that_comes_and_goes_all_the_time_does_not_flood_the_bus(flicker_s: float) -> None:
+    def flickering(time_s: float) -> Moment:
+        return with_faults(*["hvil_open"] * (round(time_s / flicker_s) % 2))
+
+    _, said = spoken_over(claimed(SETTINGS, MOMENT), SETTINGS, 10.0, flickering)
+    times = [time_s for time_s, f in said if split(f.can_id).pgn == dm.DM1]
+    assert 10 <= len(times) <= 22
+    assert min(np.diff(times)) >= 0.0999
+
+
+def test_a_second_fault_is_told_at_once_while_the_first_comes_and_goes() -> None:
+    def two(time_s: float) -> Moment:
+        later = ["coolant_hot"] if time_s >= 5.55 else []
+        return with_faults(*["hvil_open"] * (round(time_s / 0.1) % 2), *later)
+
+    _, said = spoken_over(claimed(SETTINGS, MOMENT), SETTINGS, 10.0, two)
+    at = [time_s for time_s, f in said if split(f.can_id).pgn in {dm.DM1, CONNECTION}]
+    assert min(abs(time_s - 5.55) for time_s in at if time_s >= 5.549) <= 0.101
+
+
 def test_dm2_tells_what_was_and_dm3_forgets_it() -> None:
     node = claimed(SETTINGS, MOMENT)
     node, _ = speak(node, SETTINGS, with_faults("hvil_open"), 1.0)
