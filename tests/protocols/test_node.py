@@ -69,6 +69,18 @@ def test_every_message_keeps_its_period_and_two_strings_speak_as_packs() -> None
     assert len([1 for _, f in said if split(f.can_id).pgn == dm.DM1]) == pytest.approx(10, abs=1)
 
 
+def test_what_is_not_sent_on_change_keeps_its_period_however_fast_it_changes() -> None:
+    other = moment_of(small_pack(strings=2, series=5), hvil=0.0, cell_V=np.full((2, 5), 3.5), inlet_degC=50.0)
+    _, said = spoken_over(claimed(SETTINGS, MOMENT), SETTINGS, 5.0, lambda t: (MOMENT, other)[round(t * 100) % 2])
+    counts = Counter(layout.name for _, f in said if (layout := layout_of(f)))
+    for name, message in spoken(SETTINGS, 2).items():
+        layout = message.layout
+        if layout.period_s and math.isnan(layout.fastest_s):
+            assert counts[name] == pytest.approx(5.0 / layout.period_s, abs=1.01), name
+        elif layout.period_s:
+            assert 5.0 / layout.period_s < counts[name] <= 5.0 / layout.fastest_s + 1, name
+
+
 @pytest.mark.parametrize("dt_s", [0.02, 0.05, 0.1])
 def test_a_slower_loop_says_each_message_once_a_tick_at_most(dt_s: float) -> None:
     _, said = spoken_over(claimed(SETTINGS, MOMENT), SETTINGS, 5.0, MOMENT, dt_s)
