@@ -8,7 +8,8 @@ import cantools
 import numpy as np
 import pytest
 
-from buses import j1939_dbc
+from buses import j1939_dbc, shared
+from packhorse.io.can_logs import open_can_log
 from packhorse.protocols import dbc, decoding, encoding, frames, plan
 
 REFERENCE = j1939_dbc()
@@ -98,3 +99,18 @@ def test_the_judge_decodes_what_we_encode_within_half_a_bit_and_the_special_code
                     assert abs(float(read[s.name]) - values[s.name][k]) <= slack, (message.name, s.name)
                 else:
                     assert raw[s.name] == (absent, error)[k - share.size], (message.name, s.name)
+
+
+@needs_reference
+def test_an_electric_bus_that_stands_still_is_read_so(ours: plan.Plan) -> None:
+    pytest.importorskip("asammdf")
+    path = shared("css_electric_bus_standstill.mf4")
+    if not path.is_file():
+        pytest.skip("the logs of real vehicles are not here")
+    heard = frames.join(list(open_can_log(path).blocks()))
+    decoded = decoding.decode(ours, heard)
+    read = {n: decoding.column(ours, decoded, n).values for n in ("CCVS1.SPN84", "EEC1.SPN190", "VDHR.SPN917")}
+    assert read["CCVS1.SPN84"].size > 3000
+    assert (read["CCVS1.SPN84"] == 0.0).all()
+    assert (read["EEC1.SPN190"] == 0.0).all()
+    assert read["VDHR.SPN917"].max() == 158_910_600.0
