@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import time
 import zlib
@@ -14,11 +15,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from buses import ENDINGS, messages, written
-from packhorse.io.can_logs import READERS, open_can_log
+from hostile import mutated
+from packhorse.io.can_logs import READERS, open_can_log, parquet
 from packhorse.io.can_logs.source import MOST_INFLATION
 from packhorse.io.errors import ReadError
 from packhorse.protocols import frames
-from packhorse.protocols.frames import CanFrames
+from packhorse.protocols.frames import EXTENDED, FD, LONG, CanFrames, from_rows
 
 COUNT = 12
 SLOW = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -80,6 +82,34 @@ def test_mf4_cut_anywhere(tmp_path: Path) -> None:
         found, said = attempt(cut)
         assert found.id.size <= 40
         assert said
+
+
+def test_a_damaged_mf4_is_said_in_one_line_and_nothing_else(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("asammdf")
+    content = written(tmp_path / "bus.mf4", messages(40, special=False)).read_bytes()
+    dice, refused = np.random.default_rng(5), 0
+    for _ in range(60):
+        (tmp_path / "broken").write_bytes(mutated(dice, content))
+        refused += attempt(tmp_path / "broken")[1] != ""
+    assert refused > 30
+    gc.collect()
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("identifier", "flags", "length"),
+    [(0x123, 0, 9), (0x18FEF100, EXTENDED, 9), (0x123, FD, 65), (0x800, 0, 8), (0x20000000, EXTENDED, 8), (1, LONG, 8)],
+)
+def test_frames_that_no_bus_carries_are_dropped_and_counted(
+    tmp_path: Path, identifier: int, flags: int, length: int
+) -> None:
+    ids, lengths = np.array([0x123, identifier], np.uint32), np.array([8, length], np.uint16)
+    kinds = np.array([0, flags], np.uint8)
+    two = from_rows(np.array([1.7e9, 1.7e9]), ids, np.zeros((2, 70), np.uint8), length=lengths, flags=kinds)
+    parquet.table(two).write_parquet(tmp_path / "bus.parquet")
+    log = open_can_log(tmp_path / "bus.parquet")
+    assert [block.id.tolist() for block in log.blocks()] == [[0x123]]
+    assert log.complaint() == "frames that cannot be"
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import io
+import logging
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -17,8 +22,6 @@ from packhorse.protocols.frames import BRS, ERROR, ESI, EXTENDED, FD, REMOTE, SE
 BLOCK_FRAMES = 65_536
 GROUPS = {"CAN_DataFrame": 0, "CAN_RemoteFrame": REMOTE, "CAN_ErrorFrame": ERROR}
 FLAGS = {"IDE": EXTENDED, "EDL": FD, "BRS": BRS, "ESI": ESI, "Dir": SENT}
-VIRTUAL = 6
-"""A channel that is not in the records: its raw values are their numbers, and only its conversion says something."""
 
 
 class Group(NamedTuple):
@@ -28,7 +31,6 @@ class Group(NamedTuple):
     name: str
     rows: int
     channels: frozenset[str]
-    virtual: frozenset[str]
 
 
 def read(path: Path, findings: Findings) -> Iterator[CanFrames]:
@@ -60,11 +62,27 @@ def _opener(path: Path) -> Any:
 
 
 def _open(path: Path, opener: Any, file: BinaryIO) -> Any:
+    """The file as asammdf has it. Raises ReadError, without a cause: that would keep what is half open until later."""
+    with _quiet():
+        try:
+            return opener(file)
+        except (Exception, RecursionError) as error:  # noqa: BLE001 - it fails in many ways on a damaged file
+            said = " ".join(str(error).split())[:160] or type(error).__name__
+        gc.collect()
+    raise ReadError(f"{path}: cut off or damaged ({said}); copy or record it again")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the tracebacks that asammdf prints of a damaged file, the last when what is half open is thrown away."""
+    was, log = sys.unraisablehook, logging.getLogger("asammdf")
+    told = log.disabled
+    sys.unraisablehook, log.disabled = lambda _: None, True
     try:
-        return opener(file)
-    except (Exception, RecursionError) as error:
-        said = " ".join(str(error).split())[:160] or type(error).__name__
-        raise ReadError(f"{path}: cut off or damaged ({said}); copy or record it again") from error
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        sys.unraisablehook, log.disabled = was, told
 
 
 def _groups(mdf: Any) -> list[Group]:
@@ -75,8 +93,7 @@ def _groups(mdf: Any) -> list[Group]:
         name = next((name for name in GROUPS if name in names), "")
         rows = int(group.channel_group.cycles_nr)
         if name and rows > 0:
-            virtual = frozenset(channel.name for channel in group.channels if channel.channel_type == VIRTUAL)
-            found.append(Group(number, name, rows, names, virtual))
+            found.append(Group(number, name, rows, names))
     return found
 
 
@@ -85,17 +102,21 @@ def _blocks(mdf: Any, group: Group, start_s: float, findings: Findings) -> Itera
     for begin in range(0, group.rows, BLOCK_FRAMES):
         count = min(BLOCK_FRAMES, group.rows - begin)
         try:
-            yield _frames(mdf, group, begin, count, start_s)
+            with _quiet():
+                found = _frames(mdf, group, begin, count, start_s)
         except (Exception, RecursionError):  # noqa: BLE001 - asammdf fails in many ways on a damaged file
             findings[DAMAGED] += 1
             return
+        yield found
 
 
 def _frames(mdf: Any, group: Group, begin: int, count: int, start_s: float) -> CanFrames:
     def column(name: str) -> Any:
-        whole = f"{group.name}.{name}"
-        raw = whole not in group.virtual
-        return mdf.get(whole, group=group.number, raw=raw, record_offset=begin, record_count=count)
+        """A channel as the number that it means: a virtual one is a formula of the row, and raw only the row."""
+        asked = {"group": group.number, "record_offset": begin, "record_count": count}
+        found = mdf.get(f"{group.name}.{name}", raw=False, **asked)
+        is_number = np.asarray(found.samples).dtype.kind in "uif"
+        return found if is_number else mdf.get(f"{group.name}.{name}", raw=True, **asked)
 
     def has(name: str) -> bool:
         return f"{group.name}.{name}" in group.channels
