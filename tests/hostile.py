@@ -17,7 +17,7 @@ SOUND = range(0x40, 0x50)
 """Addresses whose sessions are damaged but never forged: what arrives of them is what they have sent, or nothing."""
 RECEIVERS = (0xFF, 0x5B)
 GROUPS = (0xFECA, 0xFEDA, 0xFC5D, 0xEF00)
-LONGEST = 120
+LONGEST, ANNOUNCEMENT = 120, 0xEC
 LONG_ONE = tuple(Signal(f"s{k}", 8 * k, 16) for k in range(0, 38, 2))
 GUARDED = Protection(Check.CRC8, counter_start=52, counter_top=14)
 MESSAGES = (
@@ -72,8 +72,13 @@ def announced(group: int, sender: int, receiver: int, content: bytes) -> list[Ro
 
 def damaged(dice: np.random.Generator, rows: list[Row]) -> list[Row]:
     """A session as a bad bus carries it: a frame is lost, doubled, cut or comes once more; it stops midway, or nobody
-    hears its announcement."""
+    hears its announcement.
+
+    It never ends with an announcement: if the next session has none, its packets would be taken for those announced,
+    and nothing in the protocol can tell.
+    """
     at, once_more = int(dice.integers(0, len(rows))), int(dice.integers(0, len(rows)))
+    once_more = max(once_more, 1) if at == len(rows) - 1 else once_more
     cut = rows[at][1][: int(dice.integers(0, 8))]
     as_it_is = [rows] * 5
     stopped, unannounced = [rows[: max(at, 2)]] * 2, [rows[1:]] * 2
@@ -85,14 +90,15 @@ def damaged(dice: np.random.Generator, rows: list[Row]) -> list[Row]:
 
 
 def sessions_of(dice: np.random.Generator, sender: int, count: int, sent: Sent) -> list[Row]:
-    """So many frames of one sender's sessions, one after the other; what they carry goes to `sent`."""
+    """So many frames of one sender's sessions, or one less, one after the other; what they carry goes to `sent`."""
     rows: list[Row] = []
     while len(rows) < count:
         group, receiver = int(dice.choice(GROUPS)), int(dice.choice(RECEIVERS))
         content = dice.bytes(int(dice.integers(9, LONGEST)))
         sent.add((group, sender, receiver, content))
         rows += damaged(dice, announced(group, sender, receiver, content))
-    return rows[:count]
+    rows = rows[:count]
+    return rows[:-1] if rows and rows[-1][0] >> 16 & 0xFF == ANNOUNCEMENT else rows
 
 
 def hostile(dice: np.random.Generator, count: int) -> tuple[CanFrames, Sent]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import gzip
+import os
 import time
 import zlib
 from collections import Counter
@@ -16,25 +16,34 @@ from hypothesis import strategies as st
 
 from buses import ENDINGS, messages, written
 from hostile import mutated
-from packhorse.io.can_logs import READERS, open_can_log, parquet
+from packhorse.io.can_logs import READERS, Reader, mdf, mdf_process, open_can_log, parquet
 from packhorse.io.can_logs.source import MOST_INFLATION
 from packhorse.io.errors import ReadError
 from packhorse.protocols import frames
 from packhorse.protocols.frames import EXTENDED, FD, LONG, CanFrames, from_rows
 
 COUNT = 12
+MF4_HERE = {**READERS, "MF4": mdf_process.read}
 SLOW = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def attempt(path: Path) -> tuple[CanFrames, str]:
+def attempt(path: Path, readers: dict[str, Reader] = READERS) -> tuple[CanFrames, str]:
     """What a log gives, and what is said about it; anything but a ReadError goes through."""
     parts = []
     try:
         log = open_can_log(path)
-        parts.extend(log.blocks())
+        parts.extend(log.blocks(readers))
         return frames.join(parts), log.complaint()
     except ReadError as error:
         return (frames.join(parts) if parts else frames.nothing()), one_line(error)
+
+
+def children() -> set[int]:
+    """Processes that this one has started and that still are."""
+    here = Path(f"/proc/{os.getpid()}/task")
+    if not here.is_dir():
+        pytest.skip("no /proc to see processes in")
+    return {int(word) for task in here.iterdir() for word in (task / "children").read_text().split()}
 
 
 def one_line(error: ReadError) -> str:
@@ -79,21 +88,67 @@ def test_mf4_cut_anywhere(tmp_path: Path) -> None:
     cut = tmp_path / "cut.mf4"
     for size in np.random.default_rng(1).choice(len(content), 60, replace=False):
         cut.write_bytes(content[:size])
-        found, said = attempt(cut)
+        found, said = attempt(cut, MF4_HERE)
         assert found.id.size <= 40
         assert said
 
 
-def test_a_damaged_mf4_is_said_in_one_line_and_nothing_else(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_any_damaged_mf4_is_refused_in_one_line(tmp_path: Path) -> None:
     pytest.importorskip("asammdf")
     content = written(tmp_path / "bus.mf4", messages(40, special=False)).read_bytes()
     dice, refused = np.random.default_rng(5), 0
     for _ in range(60):
         (tmp_path / "broken").write_bytes(mutated(dice, content))
-        refused += attempt(tmp_path / "broken")[1] != ""
+        refused += attempt(tmp_path / "broken", MF4_HERE)[1] != ""
     assert refused > 30
-    gc.collect()
+
+
+def test_a_damaged_mf4_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("asammdf")
+    content = written(tmp_path / "bus.mf4", messages(40, special=False)).read_bytes()
+    dice, refused = np.random.default_rng(5), 0
+    for _ in range(4):
+        (tmp_path / "broken").write_bytes(mutated(dice, content))
+        refused += attempt(tmp_path / "broken")[1] != ""
+    assert refused > 1
     assert capfd.readouterr() == ("", "")
+
+
+DYING = """
+import os, sys
+from buses import messages, to_frames
+from packhorse.io.can_logs.mdf import packed, record
+said = record(packed(to_frames(messages(9, special=False))))
+sys.stdout.buffer.write({said})
+sys.stdout.flush()
+os.abort()
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "frames_read"), [("b''", 0), ("said", 9), ("said + said[:50]", 9), ("said + b'\\xff' * 90", 9)]
+)
+def test_an_mf4_that_brings_its_reader_down_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, frames_read: int
+) -> None:
+    (tmp_path / "dying_reader.py").write_text(DYING.replace("{said}", said), encoding="utf-8")
+    (tmp_path / "bus.mf4").write_bytes(b"MDF     4.10    " + bytes(200))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(mdf, "MODULE", "dying_reader")
+    found, complaint = attempt(tmp_path / "bus.mf4")
+    assert found.id.size == frames_read
+    assert "damaged" in complaint
+
+
+def test_a_reader_of_mf4_that_is_no_longer_wanted_ends(tmp_path: Path) -> None:
+    pytest.importorskip("asammdf")
+    path = written(tmp_path / "bus.mf4", messages(40, special=False))
+    before = children()
+    reading = mdf.read(path, Counter())
+    next(reading)
+    assert len(children()) == len(before) + 1
+    reading.close()
+    assert children() == before
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -45,11 +45,11 @@ class CanLog:
         self.findings: Findings = Counter()
         self.frames = 0
 
-    def blocks(self) -> Iterator[CanFrames]:
+    def blocks(self, readers: Mapping[str, Reader] = READERS) -> Iterator[CanFrames]:
         """Every frame in the order of the file. Raises ReadError where there is none at all."""
         self.findings.clear()
         self.frames, last_s = 0, -np.inf
-        for found in READERS[self.kind](self.path, self.findings):
+        for found in readers[self.kind](self.path, self.findings):
             block = self._sound(found)
             if block.id.size:
                 chain = np.concatenate(([last_s], block.time_s))
