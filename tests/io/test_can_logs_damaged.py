@@ -7,6 +7,7 @@ import os
 import time
 import zlib
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,18 +17,20 @@ from hypothesis import strategies as st
 
 from buses import ENDINGS, messages, written
 from hostile import mutated
-from packhorse.io.can_logs import READERS, Reader, mdf, mdf_process, open_can_log, parquet
+from packhorse.io.can_logs import READERS, apart_process, open_can_log, parquet
+from packhorse.io.can_logs.apart import Reader
 from packhorse.io.can_logs.source import MOST_INFLATION
 from packhorse.io.errors import ReadError
 from packhorse.protocols import frames
 from packhorse.protocols.frames import EXTENDED, FD, LONG, CanFrames, from_rows
 
 COUNT = 12
-MF4_HERE = {**READERS, "MF4": mdf_process.read}
+HERE = {**READERS, **apart_process.READERS}
+"""Every reader in this process, to try many files in little time."""
 SLOW = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def attempt(path: Path, readers: dict[str, Reader] = READERS) -> tuple[CanFrames, str]:
+def attempt(path: Path, readers: Mapping[str, Reader] = HERE) -> tuple[CanFrames, str]:
     """What a log gives, and what is said about it; anything but a ReadError goes through."""
     parts = []
     try:
@@ -88,7 +91,7 @@ def test_mf4_cut_anywhere(tmp_path: Path) -> None:
     cut = tmp_path / "cut.mf4"
     for size in np.random.default_rng(1).choice(len(content), 60, replace=False):
         cut.write_bytes(content[:size])
-        found, said = attempt(cut, MF4_HERE)
+        found, said = attempt(cut)
         assert found.id.size <= 40
         assert said
 
@@ -99,7 +102,7 @@ def test_any_damaged_mf4_is_refused_in_one_line(tmp_path: Path) -> None:
     dice, refused = np.random.default_rng(5), 0
     for _ in range(60):
         (tmp_path / "broken").write_bytes(mutated(dice, content))
-        refused += attempt(tmp_path / "broken", MF4_HERE)[1] != ""
+        refused += attempt(tmp_path / "broken")[1] != ""
     assert refused > 30
 
 
@@ -109,7 +112,7 @@ def test_a_damaged_mf4_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixtu
     dice, refused = np.random.default_rng(5), 0
     for _ in range(4):
         (tmp_path / "broken").write_bytes(mutated(dice, content))
-        refused += attempt(tmp_path / "broken")[1] != ""
+        refused += attempt(tmp_path / "broken", READERS)[1] != ""
     assert refused > 1
     assert capfd.readouterr() == ("", "")
 
@@ -117,7 +120,7 @@ def test_a_damaged_mf4_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixtu
 DYING = """
 import os, sys
 from buses import messages, to_frames
-from packhorse.io.can_logs.mdf import packed, record
+from packhorse.io.can_logs.apart import packed, record
 said = record(packed(to_frames(messages(9, special=False))))
 sys.stdout.buffer.write({said})
 sys.stdout.flush()
@@ -134,8 +137,8 @@ def test_an_mf4_that_brings_its_reader_down_is_damaged(
     (tmp_path / "dying_reader.py").write_text(DYING.replace("{said}", said), encoding="utf-8")
     (tmp_path / "bus.mf4").write_bytes(b"MDF     4.10    " + bytes(200))
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(mdf, "MODULE", "dying_reader")
-    found, complaint = attempt(tmp_path / "bus.mf4")
+    monkeypatch.setattr("packhorse.io.can_logs.apart.MODULE", "dying_reader")
+    found, complaint = attempt(tmp_path / "bus.mf4", READERS)
     assert found.id.size == frames_read
     assert "damaged" in complaint
 
@@ -144,7 +147,7 @@ def test_a_reader_of_mf4_that_is_no_longer_wanted_ends(tmp_path: Path) -> None:
     pytest.importorskip("asammdf")
     path = written(tmp_path / "bus.mf4", messages(40, special=False))
     before = children()
-    reading = mdf.read(path, Counter())
+    reading = READERS["MF4"](path, Counter())
     next(reading)
     assert len(children()) == len(before) + 1
     reading.close()
@@ -224,7 +227,7 @@ def test_anything_at_all(tmp_path: Path, kind: str, content: bytes) -> None:
         findings: Counter[str] = Counter()
         start = time.perf_counter()
         try:
-            for block in READERS[kind](path, findings):
+            for block in HERE[kind](path, findings):
                 assert (block.length <= 64).all() or kind == "Parquet"
                 assert (block.start + block.length <= block.data.size).all()
         except ReadError as error:

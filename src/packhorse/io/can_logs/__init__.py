@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from packhorse.io.can_logs import asc, blf, candump, csv, mdf, parquet
+from packhorse.io.can_logs import asc, blf, candump, csv
+from packhorse.io.can_logs.apart import Reader, read_apart
 from packhorse.io.can_logs.source import Findings, head
 from packhorse.io.errors import ReadError
 from packhorse.protocols.frames import EXTENDED, FD, LONG, LONGEST_FRAME, CanFrames, take
 
-Reader = Callable[[Path, Findings], Iterator[CanFrames]]
 READERS: dict[str, Reader] = {
     "BLF": blf.read,
-    "MF4": mdf.read,
-    "Parquet": parquet.read,
+    "MF4": read_apart("MF4"),
+    "Parquet": read_apart("Parquet"),
     "candump": candump.read,
     "ASC": asc.read,
     "CSV": csv.read,
