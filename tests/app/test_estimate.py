@@ -1,24 +1,18 @@
 """`packhorse estimate`: every row of a log is answered, and what cannot be is refused in one line."""
 
 import json
-import re
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-from typer.testing import CliRunner, Result
 
 import laboratory
-from packhorse.app.main import app
+from commands import call, refuses
 
 DEGC = 25.0
 SETTLED = 60
 """Rows after which a start that was told has been weighed against the voltage."""
-
-
-def call(*words: object) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 @pytest.fixture
@@ -106,10 +100,4 @@ def test_what_is_wrong_is_one_line_and_leaves_nothing(
     words: list[str], said: str, bad: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(bad)
-    before = sorted(bad.iterdir())
-    done = call("estimate", *words)
-    assert done.exit_code == 2, done.output
-    assert done.stdout == ""
-    assert re.fullmatch(r"packhorse: [^\n]+\n", done.stderr), done.stderr
-    assert said in done.stderr
-    assert sorted(bad.iterdir()) == before
+    refuses(said, "estimate", *words)

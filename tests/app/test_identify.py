@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 import laboratory
+from commands import call, refuses
 from packhorse.app.main import app
 from packhorse.app.several import repeated
 from packhorse.cell import physics
@@ -19,10 +20,6 @@ from packhorse.pack.load import load_cell
 
 WARM, COOL = 25.0, 10.0
 MIDDLE = np.linspace(0.2, 0.95, 16)
-
-
-def call(*words: object) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 @pytest.fixture(scope="module")
@@ -219,13 +216,7 @@ def test_what_is_wrong_is_one_line_and_leaves_nothing(
     words: list[str], said: str, bad: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(bad)
-    before = sorted(bad.iterdir())
-    done = call("identify", *words)
-    assert done.exit_code == 2, done.output
-    assert done.stdout == ""
-    assert re.fullmatch(r"packhorse: [^\n]+\n", done.stderr), done.stderr
-    assert said in done.stderr
-    assert sorted(bad.iterdir()) == before
+    refuses(said, "identify", *words)
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,14 @@
 """`packhorse score`: a small laboratory is identified and scored, written down, and what is missing is said."""
 
 import json
-import re
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-from typer.testing import CliRunner, Result
 
 import laboratory
-from packhorse.app.main import app
+from commands import call, refuses
 from packhorse.io.cell_logs import CellLog
 
 DEGC = 25.0
@@ -47,10 +45,6 @@ name = "warm"
 files = ["drive_25_2.parquet"]
 bar = "loose"
 """
-
-
-def call(*words: object) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 def with_truth(log: CellLog, folder: Path) -> None:
@@ -109,10 +103,4 @@ def test_what_is_wrong_is_one_line_and_leaves_nothing(
 ) -> None:
     monkeypatch.chdir(data.parent)
     (data.parent / "wrong.toml").write_text(CAMPAIGN.replace('family = "made"', ""))
-    before = sorted(data.parent.iterdir())
-    done = call("score", *words)
-    assert done.exit_code == 2, done.output
-    assert done.stdout == ""
-    assert re.fullmatch(r"packhorse: [^\n]+\n", done.stderr), done.stderr
-    assert said in done.stderr
-    assert sorted(data.parent.iterdir()) == before
+    refuses(said, "score", *words)
