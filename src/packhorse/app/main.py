@@ -226,14 +226,44 @@ def signals(
     dbc: Annotated[Path | None, typer.Option(metavar="FILE", help="What the messages hold.")] = None,
     profile: ProfileOption = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", metavar="FILE.parquet", help="Write the decoded signals.")
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="FILE",
+            help="Write the decoded signals (.parquet), or what was discovered (.toml).",
+        ),
+    ] = None,
+    discover: Annotated[
+        bool,
+        typer.Option("--discover", help="Without a DBC: propose what the bytes of a battery are, by physics."),
+    ] = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="With --discover: plots and evidence of every proposal.")
+    ] = None,
+    capacity: Annotated[
+        float | None,
+        typer.Option(
+            "--capacity-Ah",
+            metavar="X",
+            min=0.1,
+            help="With --discover: the capacity, which gives the current its scale.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what is on a recorded bus: identifiers, rates, gaps, senders, faults, and signals with their ranges.
 
     Example:  packhorse signals truck.blf --dbc truck.dbc -o decoded.parquet
+
+    Example:  packhorse signals truck.blf --discover -o found.toml --report found.html
     """
+    if discover:
+        from packhorse.app import discover as discovering
+
+        wanted = discovering.Wanted(out, report, capacity if capacity is not None else float("nan"))
+        discovering.run(log, wanted, as_json)
+        return
     from packhorse.app import signals as listening
 
     listening.signals(log, dbc, out, as_json, profile)
@@ -409,6 +439,14 @@ def bench_io(as_json: AsJson = False) -> None:
     from packhorse.app import bench
 
     bench.bench("bus", as_json)
+
+
+@benches.command("discovery")
+def bench_discovery(as_json: AsJson = False) -> None:
+    """Score what is discovered on simulated busses whose layout is known: found, missed, wrong."""
+    from packhorse.app import bench
+
+    bench.bench("discovery", as_json)
 
 
 def main() -> None:

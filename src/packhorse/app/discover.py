@@ -1,0 +1,163 @@
+"""`packhorse signals LOG --discover`: what the bytes of a bus without DBC may be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from packhorse.app.report import discovery
+from packhorse.app.signals import reading
+from packhorse.io.can_logs import CanLog, open_can_log
+from packhorse.io.errors import ReadError, WriteError
+from packhorse.io.survey import Range, Survey, parts
+from packhorse.io.whole import must_be_writable, write_all
+from packhorse.lab.discover import Described, Found, Proposal, Sample, describe, discover, mapping_text
+from packhorse.lab.discover.describe import message_name
+from packhorse.protocols.dbc_text import text_of
+from packhorse.protocols.plan import build
+
+WIDEST_SHARE = 0.02
+"""Of the whole log, at most this share of readings may fall outside what the sample showed, with room around it."""
+CONTRADICTED = 0.5
+
+
+class Wanted(NamedTuple):
+    """What is to be written, and what the user knows."""
+
+    out: Path | None = None  # a stem: STEM.dbc and STEM.map.toml
+    report: Path | None = None
+    capacity_Ah: float = float("nan")
+
+
+def run(path: Path, wanted: Wanted, as_json: bool) -> None:
+    """Propose what a log holds, and write it where that is asked for. Raises `packhorse.io.errors.Error`."""
+    log = open_can_log(path)
+    for target in (wanted.out, wanted.report):
+        if target is not None:
+            must_be_writable(target)
+    found = found_in(log, wanted.capacity_Ah, quiet=as_json)
+    described = describe(found)
+    found = verified(log, found, described, quiet=as_json)
+    written = write(path, found, described, wanted)
+    told = facts(path, found) | {"written": [str(one) for one in written]}
+    if as_json:
+        print(json.dumps(told, allow_nan=False))
+    else:
+        show(told)
+
+
+def found_in(log: CanLog, capacity_Ah: float, *, quiet: bool) -> Found:
+    """The log once, thinned, and what its fields may be; of several buses the one that tells most of a battery."""
+    sample, heard = Sample(), 0
+    with reading(log.path, quiet=quiet) as progress:
+        for part in parts(log, None):
+            sample.take(part.frames)
+            heard = log.frames
+            progress(heard)
+    streams = sample.streams()
+    if not streams:
+        raise ReadError(f"{log.path}: no data frames of up to 64 bytes; record the bus again")
+    buses = sorted({stream.bus for stream in streams})
+    found = [discover([stream for stream in streams if stream.bus == bus], capacity_Ah) for bus in buses]
+    return max(found, key=lambda one: sum(proposal.confidence for proposal in one.proposals))
+
+
+def verified(log: CanLog, found: Found, described: Described, *, quiet: bool) -> Found:
+    """The same, after the whole log was decoded by it: what the sample did not show lowers the confidence."""
+    if not described.messages:
+        return found
+    plan, survey = build(described.messages), Survey()
+    with reading(log.path, quiet=quiet) as progress:
+        for part in parts(log, plan):
+            if part.decoded is not None:
+                survey.measure(plan, part.decoded)
+            progress(log.frames)
+    checked = [against(one, described, survey.signals) for one in found.proposals]
+    return found._replace(proposals=tuple(checked))
+
+
+def against(one: Proposal, described: Described, heard: Mapping[str, Range]) -> Proposal:
+    """A proposal that the whole log may have contradicted."""
+    low, high = float(np.nanmin(one.value)), float(np.nanmax(one.value))
+    room = 0.5 * (high - low) + 10.0 * abs(one.scale)
+    ranges = [heard[name] for name in described.names[one.kind] if name in heard]
+    out = sum(each.lowest < low - room or each.highest > high + room for each in ranges)
+    if out <= WIDEST_SHARE * len(ranges):
+        return one
+    said = f"in the whole log {out} of {len(ranges)} leave the range of the sample; look for codes that are no reading"
+    return one._replace(confidence=min(one.confidence, CONTRADICTED), said=(*one.said, said))
+
+
+def write(path: Path, found: Found, described: Described, wanted: Wanted) -> list[Path]:
+    """DBC, mapping and report, all of them or none."""
+    contents: dict[Path, str] = {}
+    if wanted.out is not None:
+        if not described.messages:
+            raise WriteError(f"{wanted.out}: nothing was found to write; packhorse signals {path} tells what is there")
+        stem = wanted.out.name.removesuffix(".toml").removesuffix(".dbc").removesuffix(".map")
+        contents[wanted.out.with_name(f"{stem}.dbc")] = text_of(described.messages)
+        contents[wanted.out.with_name(f"{stem}.map.toml")] = mapping_text(found, described)
+    if wanted.report is not None:
+        contents[wanted.report] = discovery.page(path.name, found)
+    write_all({name: text.encode() for name, text in contents.items()})
+    return list(contents)
+
+
+def facts(path: Path, found: Found) -> dict[str, Any]:
+    """What was found, as it goes into JSON."""
+    return {
+        "log": str(path),
+        "bus": found.streams[0].bus,
+        "identifiers": len(found.streams),
+        "proposals": [proposal_facts(found, one) for one in found.proposals],
+        "not_enough": list(found.missing),
+    }
+
+
+def proposal_facts(found: Found, one: Proposal) -> dict[str, Any]:
+    """One proposal."""
+    return {
+        "what": one.kind.name.lower(),
+        "confidence": round(one.confidence, 3),
+        "scale": one.scale,
+        "offset": one.offset,
+        "unit": one.unit,
+        "why": list(one.said),
+        "fields": [
+            {
+                "bus": found.streams[field.stream].bus,
+                "message": message_name(found.streams[field.stream]),
+                "id": found.streams[field.stream].id,
+                "start": field.start,
+                "bits": field.bits,
+                "motorola": field.motorola and field.bits > 8,
+                "signed": field.signed,
+                "turn": None if field.turn < 0 else field.turn,
+            }
+            for field in one.fields
+        ],
+    }
+
+
+def show(told: dict[str, Any]) -> None:
+    """The same for people."""
+    console = Console()
+    table = Table("what", "where", "value", "confidence", "why", box=None)
+    for one in told["proposals"]:
+        first = one["fields"][0]
+        order = "Motorola" if first["motorola"] else "Intel"
+        where = f"{first['message']} bit {first['start']}, {first['bits']} bits, {order}"
+        where += f" (and {len(one['fields']) - 1} more)" if len(one["fields"]) > 1 else ""
+        value = f"raw * {one['scale']:g} {one['offset']:+g} {one['unit']}"
+        table.add_row(one["what"], where, value, f"{one['confidence']:.2f}", "; ".join(one["why"]))
+    console.print(table)
+    for line in told["not_enough"]:
+        console.print(f"[yellow]{line}[/yellow]", highlight=False)
+    for name in told["written"]:
+        console.print(f"written: {name}", highlight=False)

@@ -1,0 +1,93 @@
+"""Current: the field whose steps the voltage answers with sag, and whose integral the charge follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from packhorse.lab.discover.clock import likeness
+from packhorse.lab.discover.words import Unit
+from packhorse.pack.words import Array
+
+LAGS = (1, 2, 4, 8)
+LEAST_SAG, NEAR_BEST = 0.5, 0.04
+SCALES = (0.1, 0.05, 0.01, 1.0, 0.2, 0.5, 0.025, 0.02, 0.125, 0.001, 0.0625)
+"""Amperes for each bit, in the order of how often they are met."""
+ZEROS = (0, 32_000, 10_000, 30_000, 20_000, 32_768, 5000, 3000, 1000, 2000, 16_000, 15_000, 500, 400, 2048, 32_127)
+KNOWN = 0.11
+"""How far, as a logarithm, a capacity may be off that tells the scale."""
+LEAST_AH, MOST_AH, MOST_RATE_PER_H = 15.0, 800.0, 8.0
+
+
+class Sag(NamedTuple):
+    """A field that the voltage answers."""
+
+    unit: Unit
+    raw: Array  # (times,)
+    answer: float  # correlation of steps, 0 to 1
+    sign: float  # what makes it positive while it discharges
+    lag: int  # steps of the clock
+
+
+def find(units: Sequence[Unit], series: Array, volts: Array, beside: int) -> list[Sag]:
+    """Fields whose steps the voltage answers, best first; of those nearly as good, one in the message `beside`."""
+    found = []
+    for unit, raw in zip(units, series, strict=True):
+        if np.isfinite(raw).sum() < 0.5 * np.isfinite(volts).sum() or np.nanstd(raw) == 0.0:
+            continue
+        answers = [(likeness(step(volts, lag), step(raw, lag)), lag) for lag in LAGS]
+        answer, lag = max(answers, key=lambda one: abs(one[0]))
+        if abs(answer) >= LEAST_SAG:
+            found.append(Sag(unit, raw, abs(answer), -float(np.sign(answer)), lag))
+    best = max((one.answer for one in found), default=0.0)
+    return sorted(found, key=lambda one: order(one, best, beside))
+
+
+def order(sag: Sag, best: float, beside: int) -> tuple[float, ...]:
+    """What decides between fields that the voltage answers."""
+    near = sag.answer >= best - NEAR_BEST
+    field = sag.unit.field
+    widths = {16: 0.0, 32: 1.0, 24: 1.0, 12: 1.0, 8: 3.0}
+    return (not near, near and field.stream != beside, round(-sag.answer, 2), widths[field.bits], -sag.answer)
+
+
+def step(values: Array, lag: int) -> Array:
+    """How far values move within some steps of the clock."""
+    return values[lag:] - values[:-lag]
+
+
+def resistance(sag: Sag, volts: Array) -> float:
+    """Volts of sag for each count of the field."""
+    dv, di = step(volts, sag.lag), sag.sign * step(sag.raw, sag.lag)
+    both = np.isfinite(dv) & np.isfinite(di)
+    return float(-(dv[both] @ di[both]) / (di[both] @ di[both]))
+
+
+def zeros(sag: Sag) -> list[float]:
+    """Round counts at which no current may flow, the most usual first: those that the field comes near to."""
+    low, high = float(sag.unit.raw.min()), float(sag.unit.raw.max())
+    slack = 0.25 * (high - low)
+    every = dict.fromkeys([*map(float, ZEROS), 2.0 ** (sag.unit.field.bits - 1)])
+    return [zero for zero in every if low - slack <= zero <= high + slack]
+
+
+def usual_zero(sag: Sag) -> float:
+    """The round count nearest to the commonest reading: a battery is often at rest. NaN where none is near."""
+    values, counts = np.unique(np.round(sag.unit.raw), return_counts=True)
+    commonest = float(values[np.argmax(counts)])
+    return min(zeros(sag), key=lambda zero: abs(zero - commonest), default=float("nan"))
+
+
+def scale_of(raw_s_per_soc: float, wide: float, capacity_Ah: float) -> tuple[float, int]:
+    """Amperes for each count, and how usual that is: by the capacity where it is known; -1 where none fits."""
+    if np.isfinite(capacity_Ah) and np.isfinite(raw_s_per_soc):
+        told = capacity_Ah * 3600.0 / raw_s_per_soc
+        best = min(SCALES, key=lambda scale: abs(np.log(scale / told)))
+        return best, SCALES.index(best) if abs(np.log(best / told)) < KNOWN else -1
+    for rank, scale in enumerate(SCALES):
+        capacity = raw_s_per_soc * scale / 3600.0
+        if LEAST_AH <= capacity <= MOST_AH and wide * scale <= 2.0 * MOST_RATE_PER_H * capacity:
+            return scale, rank
+    return SCALES[0], -1

@@ -1,0 +1,319 @@
+"""What the fields of a bus may be, by physics alone: arrays in, proposals out.
+
+Cells first: many like fields. Their sum is the pack's voltage. What the voltage answers with sag is the current. What
+its integral explains is the SOC. Each step rests on the one before, and says so in its confidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from packhorse.lab.discover import cells, charge, clock, current, fields, heat, voltage
+from packhorse.lab.discover.words import Evidence, Field, Found, Kind, Proposal, Stream, Unit, positions
+from packhorse.pack.words import Array
+
+SURE, ASSUMED_SCALE = 0.97, 0.75
+"""The highest confidence there is, and the highest where a scale is only what is usual."""
+ZERO_FIT, SAME_ZERO = 0.02, 0.002
+"""A round zero may explain the SOC by so much less than a free one."""
+SURE_SLOPE = 0.035
+"""How sure the slope of the SOC over the integral must be to tell one usual scale from the next."""
+OTHER_SCALES, STANDS_STILL = 0.6, 0.3
+"""The highest confidence where other scales fit as well, and in what never moved: standing fields agree by chance."""
+NO_CELLS = (
+    "cell voltages: no group of fields lies close together between 2 and 4.5 V",
+    "pack voltage, current, SOC: not enough, they are found by the sum of the cells",
+)
+MANY_CELLS, MOST_GROUPS, NOT_OFF = 8, 6, 50.0
+
+
+class Heard(NamedTuple):
+    """Every unit of a bus, on one clock."""
+
+    units: tuple[Unit, ...]
+    series: Array  # (units, times)
+    clock_s: Array
+    origin_s: float
+
+
+def discover(streams: Sequence[Stream], capacity_Ah: float = float("nan")) -> Found:
+    """Proposals for everything that a battery tells. The capacity, where it is known, gives the current its scale."""
+    doing = tuple(fields.roles(stream) for stream in streams)
+    every = [unit for k, stream in enumerate(streams) for unit in fields.units(k, stream, doing[k])]
+    clock_s = clock.clock(streams)
+    origin_s = min(float(stream.time_s[0]) for stream in streams)
+    heard = Heard(tuple(every), clock.all_held(every, clock_s, origin_s).astype(np.float32), clock_s, origin_s)
+    proposals: list[Proposal] = []
+    missing: list[str] = []
+    groups = [(one, sums(heard, one)) for one in likely(heard)]
+    if not groups:
+        warm = temperatures(heard, [], np.zeros(clock_s.size))
+        return Found(tuple(streams), doing, clock_s, tuple(warm), NO_CELLS)
+    group, packs = max(groups, key=lambda one: worth(*one))
+    proposals += [cell_proposal(group, packs), *pack_proposal(group, packs, missing)]
+    volts = group.volts.sum(axis=0)
+    volts = packs[0].volts if packs and packs[0].alike > voltage_alike(volts) else volts
+    said, flow, taken = flow_proposals(heard, group, volts, packs, capacity_Ah, proposals, missing)
+    most = max(one.confidence for one in proposals)  # they rest on the voltage
+    proposals += [one._replace(confidence=min(one.confidence, most)) for one in said]
+    proposals += temperatures(heard, [*taken, *proposals_fields(proposals)], flow)
+    return Found(tuple(streams), doing, clock_s, tuple(proposals), tuple(missing))
+
+
+def likely(heard: Heard) -> list[cells.Cells]:
+    """The groups that may be the cells, each also without the messages that hold few of them."""
+    groups = cells.find(heard.units, heard.clock_s, heard.origin_s)[:MOST_GROUPS]
+    return [variant for group in groups for variant in cells.variants(group)]
+
+
+def sums(heard: Heard, group: cells.Cells) -> list[voltage.Pack]:
+    """Fields, none of the cells among them, that are the sum of a group."""
+    others = free(heard, [unit.field for unit in group.units])
+    lag = round(clock.period_s(group.units) / float(heard.clock_s[1] - heard.clock_s[0]))
+    return voltage.find([heard.units[k] for k in others], heard.series[others], group.volts, lag)
+
+
+def worth(group: cells.Cells, packs: Sequence[voltage.Pack]) -> float:
+    """How much a group tells, the more so if its sum is a field."""
+    bonus = 1.0 + (packs[0].alike - NOT_OFF * packs[0].off_share if packs else 0.0)
+    return len(group.units) * cells.WORTH[group.units[0].field.bits] * bonus
+
+
+def voltage_alike(total_V: Array) -> float:
+    """Below this likeness the sum itself is the better voltage to look for sag in."""
+    return 0.5 if voltage.moves(total_V) else 2.0
+
+
+def proposals_fields(proposals: Sequence[Proposal]) -> list[Field]:
+    """Fields that have a meaning already."""
+    return [field for one in proposals for field in one.fields]
+
+
+def free(heard: Heard, taken: Sequence[Field]) -> list[int]:
+    """Units that share no bit with these fields."""
+    bits: dict[tuple[int, int], set[int]] = {}
+    for field in taken:
+        bits.setdefault((field.stream, field.turn), set()).update(positions(field))
+    return [
+        k
+        for k, unit in enumerate(heard.units)
+        if not positions(unit.field) & bits.get((unit.field.stream, unit.field.turn), set())
+    ]
+
+
+def cell_proposal(group: cells.Cells, packs: Sequence[voltage.Pack]) -> Proposal:
+    """The cells, and how sure they are."""
+    said = [f"{len(group.units)} fields lie within {cells.SPREAD_V * 1000:.0f} mV of each other"]
+    confidence = 0.4 if len(group.units) >= MANY_CELLS else 0.3
+    moved = bool(np.isfinite(group.alike))
+    if moved:
+        confidence += 0.2 if group.alike > 0.9 else 0.1
+        said.append(f"they move together (correlation {group.alike:.2f})")
+    else:
+        said.append("they stand still, so that nothing shows whether they belong together")
+    if packs and (packs[0].alike > 0.9 or not moved):
+        confidence += 0.37 if packs[0].alike > 0.9 else 0.15
+        said.append(f"their sum is a field of the bus, to {100.0 * packs[0].off_share:.2f} %")
+    else:
+        said.append("no field of the bus is their sum")
+    if not packs and (group.units[0].field.bits == 8 or len(group.units) < MANY_CELLS):
+        confidence = min(confidence, STANDS_STILL)
+    confidence = min(confidence, SURE if moved else STANDS_STILL)
+    middle = Evidence(
+        "Each cell against all", "mean of the cells, V", "cell, V", group.volts.mean(axis=0), group.volts[0]
+    )
+    fields_ = tuple(unit.field for unit in group.units)
+    return Proposal(Kind.CELL, fields_, group.scale, 0.0, "V", confidence, tuple(said), group.volts, (middle,))
+
+
+def pack_proposal(group: cells.Cells, packs: Sequence[voltage.Pack], missing: list[str]) -> list[Proposal]:
+    """The voltage of the pack."""
+    total_V = group.volts.sum(axis=0)
+    if not packs:
+        missing.append("pack voltage: no field follows the sum of the cells at a round scale")
+        return []
+    best = packs[0]
+    said = [f"it is the sum of {len(group.units)} cells, to {100.0 * best.off_share:.2f} % (scale {best.scale:g} V)"]
+    if voltage.moves(total_V):
+        confidence = 0.5 + 0.45 * np.clip((best.alike - 0.8) / 0.18, 0.0, 1.0)
+        said.append(f"both move together (correlation {best.alike:.3f})")
+    else:
+        confidence = STANDS_STILL - 0.05 * min(len(packs) - 1, 3)
+        said.append("not enough: the voltage never changed, the ratio alone fits")
+    if len(group.units) < MANY_CELLS:
+        confidence = min(confidence, 0.85)
+    shown = Evidence("Sum of the cells against the pack", "pack, V", "sum of the cells, V", best.volts, total_V)
+    field = (best.unit.field,)
+    return [
+        Proposal(Kind.PACK, field, best.scale, 0.0, "V", float(confidence), tuple(said), best.volts[None], (shown,))
+    ]
+
+
+def flow_proposals(
+    heard: Heard,
+    group: cells.Cells,
+    volts: Array,
+    packs: Sequence[voltage.Pack],
+    capacity_Ah: float,
+    before: Sequence[Proposal],
+    missing: list[str],
+) -> tuple[list[Proposal], Array, list[Field]]:
+    """Current and SOC, the current in counts, and the fields of extremes, which are none of the rest."""
+    taken = [unit.field for unit in group.extremes]
+    left = free(heard, [*taken, *proposals_fields(before)])
+    units, series = [heard.units[k] for k in left], heard.series[left]
+    beside = packs[0].unit.field.stream if packs else -1
+    alive = voltage.moves(volts) and bool(np.isfinite(group.alike))
+    sags = current.find(units, series, volts, beside) if alive else []
+    if not sags:
+        why = "no field explains the steps of the voltage" if alive else "the voltage never changed"
+        missing += [f"current: not enough, {why}", "SOC: not enough, it is found by the integral of the current"]
+        return [], np.zeros(heard.clock_s.size), taken
+    best = sags[0]
+    charges: list[charge.Charge] = []
+    for sag in sags[:3]:
+        found = charge.find(units, series, sag.sign * sag.raw, heard.clock_s)
+        found = [one for one in found if not overlap(one.unit.field, sag.unit.field)]
+        if found and (not charges or found[0].fit > charges[0].fit + 0.01):
+            near = sag.answer > best.answer - current.NEAR_BEST and sag.unit.field.stream == best.unit.field.stream
+            if sag is sags[0] or near:
+                best, charges = sag, found
+    flow = flow_of(best, charges, heard.clock_s, float(np.nanmedian(group.volts)), capacity_Ah)
+    said = [current_proposal(flow, sags, volts), *soc_proposal(charges, flow, missing)]
+    amperes = np.nan_to_num(best.raw * said[0].scale + said[0].offset)
+    return said, amperes, taken
+
+
+class Flow(NamedTuple):
+    """What is known of the current and of the SOC together."""
+
+    sag: current.Sag
+    zero: float
+    round_zero: bool
+    scale: float
+    known_scale: bool
+    way: charge.Way | None
+    alone: bool  # whether the SOC can be nothing else
+
+
+def flow_of(
+    sag: current.Sag, charges: Sequence[charge.Charge], clock_s: Array, cell_V: float, capacity_Ah: float
+) -> Flow:
+    """Zero and scale of the current, and the SOC that goes with them."""
+    if not charges:
+        zero = 0.0 if sag.unit.field.signed else current.usual_zero(sag)
+        return Flow(
+            sag, float(np.nan_to_num(zero)), bool(np.isfinite(zero)), current.SCALES[0], False, None, alone=False
+        )
+    flown = charge.integral(sag.raw, clock_s)
+    fits = {zero: charge.from_zero(charges[0], flown, clock_s, zero)[0] for zero in current.zeros(sag)}
+    zero = next((zero for zero, fit in fits.items() if fit > max(fits.values()) - SAME_ZERO), float("nan"))
+    slack = max(ZERO_FIT, charge.MOST_LEFT / float(np.nanvar(charges[0].raw)))
+    round_zero = bool(fits) and fits[zero] > charges[0].fit - slack
+    zero = zero if round_zero else float(np.round(sag.sign * charges[0].zero))
+    wide = float(np.abs(sag.unit.raw - zero).max())
+    ways = charge.ways(charges, cell_V)
+    scaled = []
+    for way in ways:
+        _, raw_s, doubt = charge.from_zero(way.charge, flown, clock_s, zero)
+        scaled.append((way, *current.scale_of(raw_s / way.scale, wide, capacity_Ah), doubt))
+    fitting = [one for one in scaled if one[2] >= 0] or scaled
+    if not fitting:
+        return Flow(sag, zero, round_zero, current.SCALES[0], False, None, alone=False)
+    way, scale, rank, doubt = min(fitting, key=lambda one: (one[0].off, one[0].rank + one[2]))
+    alone = charge.alone(way, [one[0] for one in fitting])
+    known = bool(np.isfinite(capacity_Ah)) and rank >= 0 and alone and doubt < SURE_SLOPE
+    return Flow(sag, zero, round_zero, scale, known, way, alone)
+
+
+def overlap(one: Field, other: Field) -> bool:
+    """Whether two fields share bits."""
+    return (one.stream, one.turn) == (other.stream, other.turn) and bool(positions(one) & positions(other))
+
+
+def current_proposal(flow: Flow, sags: Sequence[current.Sag], volts: Array) -> Proposal:
+    """The current: which bits, where zero is, and which way it flows."""
+    sag = flow.sag
+    confidence, said = current_confidence(flow, sags)
+    factor = sag.sign * flow.scale
+    shown = Evidence(
+        "Steps of the voltage against those of the current",
+        "step of the current, A",
+        "step of the voltage, V",
+        factor * current.step(sag.raw, sag.lag),
+        current.step(volts, sag.lag),
+    )
+    value = (sag.raw - flow.zero) * factor
+    field = (sag.unit.field,)
+    offset = -flow.zero * factor
+    return Proposal(Kind.CURRENT, field, factor, offset, "A", confidence, tuple(said), value[None], (shown,))
+
+
+def current_confidence(flow: Flow, sags: Sequence[current.Sag]) -> tuple[float, list[str]]:
+    """How sure a current is, and why no more."""
+    sag = flow.sag
+    said = [f"the voltage answers its steps (correlation {sag.answer:.2f}), so that this sign discharges"]
+    confidence, most = 0.35 + 0.5 * float(np.clip((sag.answer - 0.5) / 0.4, 0.0, 1.0)), SURE
+    if flow.way is not None:
+        confidence += 0.12
+        said.append(f"its integral explains {100.0 * flow.way.charge.fit:.1f} % of the changes of what may be the SOC")
+    else:
+        most = min(most, ASSUMED_SCALE)
+        said.append("no field follows its integral")
+    rival = next((one for one in sags if not overlap(one.unit.field, sag.unit.field)), None)
+    if rival and rival.answer > sag.answer - 0.02 and rival.unit.field.stream != sag.unit.field.stream:
+        most = min(most, 0.7)
+        said.append("another field does nearly as well")
+    if not flow.round_zero:
+        most = min(most, 0.5)
+        said.append("its zero is no round number")
+    if not flow.known_scale:
+        most = min(most, ASSUMED_SCALE)
+        said.append("not enough for its scale, which is the usual one: capacity and SOC together would tell it")
+    return min(confidence, most), said
+
+
+def soc_proposal(charges: Sequence[charge.Charge], flow: Flow, missing: list[str]) -> list[Proposal]:
+    """The SOC."""
+    if flow.way is None:
+        why = "at no usual scale from 0 to 100 %" if charges else "none"
+        missing.append(f"SOC: not enough, slow fields that follow the integral of the current: {why}")
+        return []
+    best, scale = flow.way.charge, flow.way.scale
+    confidence = 0.4 + 0.45 * float(np.clip((best.fit - 0.95) / 0.045, 0.0, 1.0))
+    said = [f"the integral of the current explains {100.0 * best.fit:.1f} % of its changes"]
+    if any(not overlap(one.unit.field, best.unit.field) and one.fit > best.fit - 0.01 for one in charges):
+        confidence = min(confidence, 0.7)
+        said.append("other fields follow the integral too: energy or capacity left, perhaps")
+    if not best.clear:
+        confidence = min(confidence, 0.7)
+        said.append("time alone explains them nearly as well: the current hardly changed on average")
+    if not flow.alone:
+        confidence = min(confidence, OTHER_SCALES)
+        said.append("its scale is the usual one; others fit as well")
+    shown = Evidence(
+        "SOC against the integral of the current", "by the integral", "SOC", best.counted * scale, best.raw * scale
+    )
+    value = (best.raw * scale)[None]
+    return [Proposal(Kind.SOC, (best.unit.field,), scale, 0.0, "", confidence, tuple(said), value, (shown,))]
+
+
+def temperatures(heard: Heard, taken: Sequence[Field], flow: Array) -> list[Proposal]:
+    """Probes, of which nothing but their quiet is known."""
+    left = free(heard, taken)
+    groups = heat.find([heard.units[k] for k in left], heard.series[left], flow)
+    if not groups:
+        return []
+    best = groups[0]
+    confidence = 0.35 + 0.1 * (len(best.units) >= 2 * heat.FEWEST) + 0.1 * (best.warmed > 0.7)
+    said = [
+        f"{len(best.units)} slow fields lie within {heat.SPREAD_K:.0f} K of each other",
+        f"the offset {best.offset:g} is the usual one that fits, nothing proves it",
+    ]
+    if best.warmed > 0.7:
+        said.append("they warm while current flows")
+    fields_ = tuple(unit.field for unit in best.units)
+    return [Proposal(Kind.PROBE, fields_, best.scale, best.offset, "degC", confidence, tuple(said), best.degC)]

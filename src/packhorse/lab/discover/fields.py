@@ -1,0 +1,288 @@
+"""The bytes of a message: what they do, and every number that they could hold, by the array codec."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from packhorse.lab.discover.words import Field, Role, Selector, Stream, Unit, positions
+from packhorse.pack.words import Array
+from packhorse.protocols import decoding
+from packhorse.protocols.frames import EXTENDED, Bytes, from_rows
+from packhorse.protocols.plan import Kind, Message, Signal, build
+
+ENOUGH_FRAMES = 24
+STEADY = 0.95
+"""Share of steps that a counter takes in order."""
+MOST_TURNS, FEWEST_IN_TURN = 256, 4
+CLEARLY, POWERS_OF_TWO = 0.5, (8, 16, 32, 64, 128, 256)
+"""How far turns must stand apart; rolling counters have a power of two steps, mostly."""
+CROSSING = 0.6
+"""Where a number goes up by one, a longer one that holds it moves by less than this share, if it goes on behind it."""
+CALMER, IN_ORDER = 0.7, 0.8
+STANDING = (12, 16)
+"""Widths of cell voltages, which may stand still for a whole log."""
+ROUGH, SMALL_SHARE = 0.2, 0.03
+"""A field that jumps through this share of its range on average is no number; a small range may be noise."""
+
+
+class Layout(NamedTuple):
+    """A place where a number may lie."""
+
+    start: int
+    bits: int
+    motorola: bool
+
+
+def roles(stream: Stream) -> NDArray[np.int64]:
+    """What each byte does, (bytes,) of `Role`."""
+    found = np.full(stream.data.shape[1], int(Role.DATA))
+    found[(stream.data == stream.data[0]).all(axis=0)] = Role.CONSTANT
+    head = stream.data[: stream.whole].astype(np.int64)
+    for b in np.flatnonzero(found == Role.DATA):
+        if any(counts(head[:, b] >> shift & mask, mask) for shift, mask in ((0, 15), (4, 15), (0, 255))):
+            other = head[:, b] >> 4 if counts(head[:, b] & 15, 15) else head[:, b] & 15
+            if counts(head[:, b], 255) or (other == other[0]).all():
+                found[b] = Role.COUNTER
+    varied = np.flatnonzero(found == Role.DATA)
+    if varied.size > 2:
+        ends = [b for b in dict.fromkeys((int(varied[-1]), int(varied[0]))) if checks(head, b)]
+        if ends:
+            found[max(ends, key=lambda b: round(jumpiness(head[:, b].astype(np.float64))))] = Role.CHECKSUM
+    return found
+
+
+def jumpiness(byte: Array) -> float:
+    """Mean step of a byte, over its ends; 64 for pure chance."""
+    step = np.abs(np.diff(byte))
+    return float(np.minimum(step, 256.0 - step).mean())
+
+
+def counts(values: NDArray[np.int64], top: int) -> bool:
+    """Whether values rise by one from frame to frame, and begin again somewhere."""
+    if values.size < ENOUGH_FRAMES or (values == values[0]).all():
+        return False
+    step = np.diff(values)
+    return bool(np.mean((step == 1) | ((step < 0) & (values[1:] == values.min()))) > STEADY and values.max() <= top)
+
+
+def checks(head: NDArray[np.int64], b: int) -> bool:
+    """Whether a byte follows from the others as a sum does, or bit by bit as XOR and any CRC do."""
+    if head.shape[0] < 4 * ENOUGH_FRAMES or np.unique(head[:, b]).size < 16:
+        return False
+    others = np.delete(head, b, axis=1)
+    total = others.sum(axis=1)
+    if any(np.unique((head[:, b] + sign * total) & 255).size == 1 for sign in (1, -1)):
+        return True
+    inputs = np.unpackbits(others.astype(np.uint8), axis=1)
+    inputs = inputs[:, (inputs != inputs[0]).any(axis=0)]
+    if inputs.shape[1] < 8 or inputs.shape[0] < 2 * inputs.shape[1]:
+        return False
+    outputs = np.unpackbits(head[:, b : b + 1].astype(np.uint8), axis=1)
+    return follows(np.column_stack((inputs, np.ones(inputs.shape[0], np.uint8))), outputs)
+
+
+def follows(inputs: Bytes, outputs: Bytes) -> bool:
+    """Whether all output bits are sums, without carry, of input bits; by elimination over two elements."""
+    table, row = np.column_stack((inputs, outputs)).astype(bool), 0
+    for column in range(inputs.shape[1]):
+        below = np.flatnonzero(table[row:, column])
+        if below.size == 0:
+            continue
+        table[[row, row + below[0]]] = table[[row + below[0], row]]
+        others = np.flatnonzero(table[:, column])
+        others = others[others != row]
+        table[others] ^= table[row]
+        row += 1
+        if row == table.shape[0]:
+            return False
+    spare = table.shape[0] - row
+    return spare > ENOUGH_FRAMES and not table[row:, inputs.shape[1] :].any()
+
+
+def layouts(width: int) -> list[Layout]:
+    """Every place for a number of 8, 12, 16, 24 or 32 bits on borders of nibbles and bytes."""
+    found = []
+    for bits in (8, 12, 16, 24, 32):
+        grain = 4 if bits == 12 else 8
+        for at in range(0, 8 * width - bits + 1, grain):
+            found.append(Layout(at, bits, motorola=False))
+            if bits > 8:
+                byte, inside = divmod(at, 8)
+                found.append(Layout(8 * byte + 7 - inside, bits, motorola=True))
+    return found
+
+
+def extract(stream: Stream, places: Sequence[Layout]) -> Array:
+    """Raw numbers (places, frames) of a message, unsigned."""
+    signals = tuple(
+        Signal(str(k), one.start, one.bits, motorola=one.motorola, kind=Kind.UNSIGNED) for k, one in enumerate(places)
+    )
+    width = stream.data.shape[1]
+    plan = build([Message("m", stream.id, signals, width, extended=stream.extended)])
+    flags = EXTENDED if stream.extended else 0
+    heard = from_rows(stream.time_s, np.full(stream.time_s.size, stream.id, np.uint32), stream.data, flags=flags)
+    return decoding.decode(plan, heard).values.reshape(len(places), stream.time_s.size)
+
+
+def signed(raw: Array, bits: int) -> Array:
+    """The same bits as numbers with a sign."""
+    return np.where(raw >= 2.0 ** (bits - 1), raw - 2.0**bits, raw)
+
+
+def span(raw: Array) -> float:
+    """From the lowest to the highest reading, without the rarest."""
+    low, high = np.quantile(raw, (0.01, 0.99))
+    return float(high - low)
+
+
+def roughness(raw: Array) -> float:
+    """Mean step from reading to reading as a share of the range; a third for pure chance."""
+    wide = span(raw)
+    return float(np.mean(np.minimum(np.abs(np.diff(raw)), wide))) / wide if wide > 0.0 else 0.0
+
+
+def selector_of(stream: Stream, doing: NDArray[np.int64]) -> Selector | None:
+    """The byte or nibble that says which fields a message carries; None where the others do not depend on one."""
+    head = stream.data[: stream.whole].astype(np.int64)
+    for b in np.flatnonzero(doing != Role.CONSTANT)[:2]:
+        for shift, bits in ((0, 8), (0, 4), (4, 4)):
+            value = head[:, b] >> shift & ((1 << bits) - 1)
+            turns = np.unique(value)
+            dense = 1 < turns.size <= MOST_TURNS and turns[-1] - turns[0] + 1 <= 2 * turns.size
+            if dense and value.size >= FEWEST_IN_TURN * turns.size and cycles(value) and divides(head, value, int(b)):
+                return Selector(8 * int(b) + shift, bits)
+    return None
+
+
+def cycles(value: NDArray[np.int64]) -> bool:
+    """Whether all turns come one after the other, always in the same order."""
+    turns, place, count = np.unique(value, return_inverse=True, return_counts=True)
+    step = np.diff(place) % turns.size
+    common = np.bincount(step, minlength=2)[1:].max() / max(step.size, 1)
+    return bool(count.max() <= 1.5 * count.min() + 2 and common >= IN_ORDER)
+
+
+def divides(head: NDArray[np.int64], value: NDArray[np.int64], b: int) -> bool:
+    """Whether numbers of the same turn are more alike than those of others, apart from what moves them all."""
+    turns, which, count = np.unique(value, return_inverse=True, return_counts=True)
+    if turns.size not in POWERS_OF_TWO and turns.size > 4:
+        return True
+    for other in range(head.shape[1] - 1):
+        if b in (other, other + 1) or (head[:, other : other + 2] == head[0, other : other + 2]).all():
+            continue
+        for high, low in ((other, other + 1), (other + 1, other)):
+            own = apart_from_all((256 * head[:, high] + head[:, low]).astype(np.float64), turns.size)
+            mean = np.bincount(which, own) / count
+            within = float(np.mean((own - mean[which]) ** 2))
+            if float(np.mean((mean[which] - own.mean()) ** 2)) * count.mean() > CLEARLY * turns.size * within:
+                return True
+    return False
+
+
+def apart_from_all(values: Array, cycle: int) -> Array:
+    """What sets numbers apart from the mean of the cycle around them."""
+    padded = np.pad(values, (cycle // 2, cycle - cycle // 2 - 1), mode="edge")
+    return values - np.convolve(padded, np.full(cycle, 1.0 / cycle), mode="valid")
+
+
+def units(number: int, stream: Stream, doing: NDArray[np.int64]) -> list[Unit]:
+    """Every number that a message may hold and that is not constant, a counter, a checksum or chance."""
+    if stream.time_s.size < ENOUGH_FRAMES:
+        return []
+    apart = {8 * int(b) + k for b in np.flatnonzero(np.isin(doing, (Role.COUNTER, Role.CHECKSUM))) for k in range(8)}
+    selector = selector_of(stream, doing)
+    if selector is not None:
+        apart |= set(range(selector.start, selector.start + selector.bits))
+    found = []
+    for turn, rows in turns(stream, selector):
+        some = stream._replace(time_s=stream.time_s[rows], data=np.ascontiguousarray(stream.data[rows]))
+        free = [one for one in layouts(stream.data.shape[1]) if not apart & positions(Field(number, *one))]
+        moves = (some.data != some.data[0]).any(axis=0)
+        free = [one for one in free if one.bits in STANDING or moves[bytes_of(one)].any()]
+        if some.time_s.size >= FEWEST_IN_TURN and free:
+            own = []
+            for place, raw in zip(free, extract(some, free), strict=True):
+                field = Field(number, *place, selector=selector or Selector(-1, 0), turn=turn)
+                own += believable(Unit(field, some.time_s, raw))
+            own = without_twins(own)
+            found += [unit for unit in own if not any(goes_on(unit, longer) for longer in own)]
+    return found
+
+
+def without_twins(units: list[Unit]) -> list[Unit]:
+    """Of fields that share bits and order and have the same readings, the one whose width is usual for them."""
+    kept: list[Unit] = []
+    for unit in sorted(units, key=lambda one: abs(one.field.bits - (8 if one.raw.max() < 256.0 else 16))):
+        if not any(are_twins(unit, other) for other in kept):
+            kept.append(unit)
+    return kept
+
+
+def are_twins(unit: Unit, other: Unit) -> bool:
+    """Whether two fields are one and the same; 12 and 16 bits may both be the width of a cell voltage."""
+    one, two = unit.field, other.field
+    alike = one.motorola == two.motorola and not {one.bits, two.bits} <= set(STANDING)
+    return alike and bool(positions(one) & positions(two)) and np.array_equal(unit.raw, other.raw)
+
+
+def goes_on(unit: Unit, longer: Unit) -> bool:
+    """Whether a number is only the upper part of a longer one."""
+    one, other = unit.field, longer.field
+    more = other.bits - one.bits
+    if more <= 0 or (other.motorola != one.motorola and one.bits > 8) or not positions(one) < positions(other):
+        return False
+    if top(one) != top(other) or unit.raw.size < ENOUGH_FRAMES:
+        return False
+    upper = longer.raw / 2.0**more
+    crossing = np.flatnonzero(np.abs(np.diff(np.floor(upper))) == 1.0)
+    return crossing.size >= 4 and float(np.median(np.abs(np.diff(upper))[crossing])) < CROSSING
+
+
+def top(field: Field) -> int:
+    """The highest bit of a number."""
+    return field.start if field.motorola else field.start + field.bits - 1
+
+
+def turns(stream: Stream, selector: Selector | None) -> list[tuple[int, NDArray[np.bool_]]]:
+    """Which frames carry which turn; all of them without a selector."""
+    if selector is None:
+        return [(-1, np.ones(stream.time_s.size, dtype=bool))]
+    byte = stream.data[:, selector.start // 8].astype(np.int64)
+    value = byte >> selector.start % 8 & ((1 << selector.bits) - 1)
+    return [(int(turn), value == turn) for turn in np.unique(value)]
+
+
+def bytes_of(place: Layout) -> list[int]:
+    """The bytes that a number touches."""
+    return sorted({bit // 8 for bit in positions(Field(0, *place))})
+
+
+def believable(unit: Unit) -> list[Unit]:
+    """The number as it is smooth: without a sign or with one. None where it is rough either way, or never changes."""
+    bits = unit.field.bits
+    raw = unit.raw
+    none = raw >= 2.0**bits - (2.0 ** (bits - 8) if bits > 8 else 1.0)
+    if 0 < np.count_nonzero(none) < 0.5 * raw.size and not _wraps(raw[~none], bits):
+        unit = unit._replace(time_s=unit.time_s[~none], raw=raw[~none])
+        raw = unit.raw
+    if raw.size < FEWEST_IN_TURN or ((raw == raw[0]).all() and (bits not in STANDING or raw[0] == 0.0)):
+        return []
+    if bits > 8 and (raw != raw[0]).any() and np.ptp(raw % (16.0 if bits == 12 else 256.0)) == 0.0:
+        return []  # only its upper part changes: that part alone is the number
+    if bits >= 16 and jumpiness(raw % 256.0) < CALMER * jumpiness(raw // 256.0 % 256.0):
+        return []  # its lowest byte is calmer than the one above it: they are in the wrong order
+    with_sign = signed(raw, bits)
+    best = unit
+    if roughness(with_sign) * span(with_sign) < 0.5 * roughness(raw) * span(raw):
+        best = Unit(unit.field._replace(signed=True), unit.time_s, with_sign)
+    rough = roughness(best.raw) > ROUGH and span(best.raw) > SMALL_SHARE * 2.0**bits
+    return [] if rough else [best]
+
+
+def _wraps(raw: Array, bits: int) -> bool:
+    """Whether readings come close to the top, as small negative ones do."""
+    return bool((raw > 0.97 * 2.0**bits).any())
