@@ -95,7 +95,18 @@ def measure(seeds: int = SEEDS, seconds: float = SECONDS) -> dict[str, Any]:
     return figures
 
 
+def main() -> None:
+    """Measure, and show, print or write into docs/performance.md."""
+    figures = measure()
+    if "--json" in sys.argv:
+        print(json.dumps(figures))
+    elif "--write" in sys.argv:
+        put("Discovery", "packhorse bench discovery", rows_of(figures))
+    else:
+        show(figures)
+
+
 if __name__ == "__main__":
-    print(json.dumps(measure())) if "--json" in sys.argv else show(measure())
+    main()
 
 __all__ = ["measure", "score", "show"]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from packhorse.lab.discover import cells, charge, clock, current, fields, heat, voltage
 from packhorse.lab.discover.words import Evidence, Field, Found, Kind, Proposal, Stream, Unit, positions
@@ -50,7 +51,7 @@ def discover(streams: Sequence[Stream], capacity_Ah: float = float("nan")) -> Fo
     missing: list[str] = []
     groups = [(one, sums(heard, one)) for one in likely(heard)]
     if not groups:
-        warm = temperatures(heard, [], np.zeros(clock_s.size))
+        warm = temperatures(with_standing(heard, streams, doing), [], np.zeros(clock_s.size))
         return Found(tuple(streams), doing, clock_s, tuple(warm), NO_CELLS)
     group, packs = max(groups, key=lambda one: worth(*one))
     proposals += [cell_proposal(group, packs), *pack_proposal(group, packs, missing)]
@@ -59,7 +60,7 @@ def discover(streams: Sequence[Stream], capacity_Ah: float = float("nan")) -> Fo
     said, flow, taken = flow_proposals(heard, group, volts, packs, capacity_Ah, proposals, missing)
     most = max(one.confidence for one in proposals)  # they rest on the voltage
     proposals += [one._replace(confidence=min(one.confidence, most)) for one in said]
-    proposals += temperatures(heard, [*taken, *proposals_fields(proposals)], flow)
+    proposals += temperatures(with_standing(heard, streams, doing), [*taken, *proposals_fields(proposals)], flow)
     return Found(tuple(streams), doing, clock_s, tuple(proposals), tuple(missing))
 
 
@@ -299,6 +300,13 @@ def soc_proposal(charges: Sequence[charge.Charge], flow: Flow, missing: list[str
     )
     value = (best.raw * scale)[None]
     return [Proposal(Kind.SOC, (best.unit.field,), scale, 0.0, "", confidence, tuple(said), value, (shown,))]
+
+
+def with_standing(heard: Heard, streams: Sequence[Stream], doing: Sequence[NDArray[np.int64]]) -> Heard:
+    """The same with the bytes that never change: most probes of a short drive do not."""
+    more = [unit for k, stream in enumerate(streams) for unit in fields.standing_bytes(k, stream, doing[k])]
+    series = clock.all_held(more, heard.clock_s, heard.origin_s).astype(np.float32)
+    return heard._replace(units=(*heard.units, *more), series=np.concatenate((heard.series, series)))
 
 
 def temperatures(heard: Heard, taken: Sequence[Field], flow: Array) -> list[Proposal]:

@@ -213,6 +213,16 @@ def units(number: int, stream: Stream, doing: NDArray[np.int64]) -> list[Unit]:
     return found
 
 
+def standing_bytes(number: int, stream: Stream, doing: NDArray[np.int64]) -> list[Unit]:
+    """Bytes that never change and may be a reading all the same, as those of a slow probe."""
+    still = np.flatnonzero(doing == Role.CONSTANT)
+    return [
+        Unit(Field(number, 8 * int(b), 8, motorola=False), stream.time_s, stream.data[:, b].astype(np.float64))
+        for b in still
+        if 0 < stream.data[0, b] < 0xFA
+    ]
+
+
 def without_twins(units: list[Unit]) -> list[Unit]:
     """Of fields that share bits and order and have the same readings, the one whose width is usual for them."""
     kept: list[Unit] = []

@@ -14,7 +14,7 @@ from packhorse.pack.words import Array
 CODES = {8: ((1.0, -40.0), (1.0, -50.0), (0.5, -40.0), (1.0, 0.0)), 16: ((0.1, 0.0), (0.1, -40.0), (0.03125, -273.0))}
 """Scale and offset that are met, by width."""
 COLD_DEGC, HOT_DEGC, USUAL_DEGC, UNUSUAL_K = -40.0, 80.0, 25.0, 25.0
-SPREAD_K, FEWEST, MOST_STEP_K = 12.0, 3, 1.5
+SPREAD_K, FEWEST, FEWEST_MOVE, MOST_STEP_K = 12.0, 3, 2, 1.5
 
 
 class Probes(NamedTuple):
@@ -49,7 +49,7 @@ def is_probe_like(degC: Array) -> bool:
     low, high = np.quantile(degC, (0.01, 0.99))
     step = np.abs(np.diff(degC))
     slow = float(np.mean(step)) < 0.25 and float(np.quantile(step, 0.99)) <= MOST_STEP_K
-    return bool(COLD_DEGC < low <= high < HOT_DEGC and slow and high > low)
+    return bool(COLD_DEGC < low <= high < HOT_DEGC and slow)
 
 
 def close(units: Sequence[Unit], fits: Sequence[int], scale: float) -> list[int]:
@@ -64,16 +64,16 @@ def close(units: Sequence[Unit], fits: Sequence[int], scale: float) -> list[int]
 
 
 def alone(units: Sequence[Unit], chosen: Sequence[int]) -> list[int]:
-    """Those in messages, or multiplexed rows of one, that hold several of them; none that share bits."""
+    """Those in messages, or multiplexed rows of one, in which several of them move; none that share bits."""
     count: dict[int, int] = {}
     for k in chosen:
-        count[units[k].field.stream] = count.get(units[k].field.stream, 0) + 1
+        count[units[k].field.stream] = count.get(units[k].field.stream, 0) + int(np.ptp(units[k].raw) > 0.0)
     taken: dict[tuple[int, int], set[int]] = {}
     kept = []
     for k in chosen:
         bits = positions(units[k].field)
         place = taken.setdefault((units[k].field.stream, units[k].field.turn), set())
-        if count[units[k].field.stream] >= 2 and not bits & place:
+        if count[units[k].field.stream] >= FEWEST_MOVE and not bits & place:
             place |= bits
             kept.append(k)
     return kept
