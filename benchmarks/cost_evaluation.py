@@ -19,7 +19,7 @@ from packhorse.cell import physics
 from packhorse.cell.table import HYSTERESIS_V
 from packhorse.io.cell_logs import CellLog
 from packhorse.lab.identify.circuit import Shape
-from packhorse.lab.identify.identify import cost, piece_of
+from packhorse.lab.identify.identify import cost, piece_of, ready
 from packhorse.lab.identify.solve import Known
 from packhorse.pack.compile import SOC_GRID, compile_cell
 from packhorse.pack.load import load_cell
@@ -69,9 +69,9 @@ def curve(cell: Cell, column: int) -> Array:
 def ours(cell: Cell, log: CellLog) -> Callable[[], float]:
     """One evaluation of `identify.cost`."""
     known = Known(np.array([DEGC]), np.array([cell.capacity_Ah]), curve(cell, 0)[None], curve(cell, HYSTERESIS_V))
-    pieces = [piece_of(known, log, "drive", cell.max_V)]
+    logs = ready(known, [piece_of(known, log, "drive", cell.max_V)])
     shape = Shape(12.0, 250.0, 4000.0, cell.hysteresis_rate)
-    return lambda: cost(known, shape, pieces)
+    return lambda: cost(known, shape, logs)
 
 
 def theirs(cell: Cell, log: CellLog) -> Callable[[], float]:

@@ -3,9 +3,10 @@
 - `compiled` turns a plain scalar function into machine code that Python can call.
 - `part` does the same for a function that only compiled code calls. Unpacking a whole `Pack` from Python is most of
   the time it takes to compile a small function, so parts go without (40 s against 28 s for the first step).
-- `kernel` is for a function that loops over cells, and promises the compiler that the arrays it is given do not
-  overlap: only then does it use the whole width of the processor (33 ns against 13 ns for one cell of the
-  estimator). Measured in docs/decisions/0002.
+- `kernel` is a part that only reads and writes the arrays it is given. It promises that they do not overlap: only then
+  do loops over cells use the whole width of the processor (33 ns against 13 ns for one cell of the estimator). And it
+  makes no array, gives none back and calls nothing that does, so that nobody counts references to them (106 ns
+  against 56 ns for a small function). Measured in docs/decisions/0002.
 
 None uses `fastmath`: live, twin and replay must agree to the bit. With `NUMBA_DISABLE_JIT=1` the same functions
 run as ordinary Python, which is how they are debugged, covered and mutated.
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
         return function
 
     def kernel(function: Function) -> Function:
-        """Compile a function that loops over cells and whose arrays never overlap."""
+        """Compile a function that only compiled code calls, makes no arrays, and whose arrays never overlap."""
         return function
 
 else:
@@ -71,4 +72,4 @@ else:
     _OPTIONS = {"cache": True, "error_model": "numpy", "no_cfunc_wrapper": True}
     compiled = numba.njit(**_OPTIONS)
     part = numba.njit(**_OPTIONS, no_cpython_wrapper=True)
-    kernel = numba.njit(**_OPTIONS, no_cpython_wrapper=True, pipeline_class=_NoOverlap)
+    kernel = numba.njit(**_OPTIONS, no_cpython_wrapper=True, _nrt=False, pipeline_class=_NoOverlap)

@@ -15,12 +15,13 @@ from packhorse.estimation.health import (
     Health,
     health_seen,
     new,
+    new_Wh,
     observe,
     usable,
 )
 from packhorse.pack.compile import compile_cell
 from packhorse.pack.load import load_cell, names
-from packhorse.pack.words import Array
+from packhorse.pack.words import Array, Cell
 
 CELLS = {name: compile_cell(load_cell(name)) for name in names("cells")}
 DAY_S = 86_400.0
@@ -28,6 +29,10 @@ YEARS = 10
 SIGMA = 0.02
 quick = settings(max_examples=200, deadline=None)
 name = st.sampled_from(sorted(CELLS))
+
+
+def usable_health(cell: Cell, capacity: float, resistance: float, degC: float, rate_C: float) -> float:
+    return usable(cell, capacity, resistance, degC, rate_C, new_Wh(cell, rate_C))
 
 
 def follow(seen: Array, sigma: Array | float = SIGMA, dt_s: float = DAY_S, was: Health | None = None) -> list[Health]:
@@ -172,10 +177,10 @@ def test_resistance_twice_that_of_new_is_half_the_health() -> None:
 
 
 @pytest.mark.parametrize("which", sorted(CELLS))
-def test_a_new_battery_at_room_temperature_is_wholly_usable(which: str) -> None:
+def test_a_new_battery_at_room_temperature_is_wholly_usable_health(which: str) -> None:
     cell = CELLS[which]
-    assert usable(cell, 1.0, 1.0, 25.0, ASSUMED_RATE_C) == 1.0
-    assert usable(cell, 0.8, 1.0, 25.0, 0.0) == pytest.approx(0.8)
+    assert usable_health(cell, 1.0, 1.0, 25.0, ASSUMED_RATE_C) == 1.0
+    assert usable_health(cell, 0.8, 1.0, 25.0, 0.0) == pytest.approx(0.8)
 
 
 @given(name, st.floats(0.5, 1), st.floats(0.4, 1), st.floats(-30, 60), st.floats(0, 20), st.floats(0, 0.2))
@@ -184,8 +189,8 @@ def test_usable_health_falls_with_age_and_cold_and_warmth_adds_nothing(
     which: str, capacity: float, resistance: float, degC: float, colder_K: float, older: float
 ) -> None:
     cell = CELLS[which]
-    health = usable(cell, capacity, resistance, degC, ASSUMED_RATE_C)
-    assert 0 <= health <= usable(cell, capacity, resistance, 25.0, ASSUMED_RATE_C) + 1e-12
-    assert usable(cell, capacity, resistance, degC - colder_K, ASSUMED_RATE_C) <= health + 1e-3
-    assert usable(cell, capacity * (1 - older), resistance, degC, ASSUMED_RATE_C) <= health + 1e-12
-    assert usable(cell, capacity, resistance * (1 - older), degC, ASSUMED_RATE_C) <= health + 1e-12
+    health = usable_health(cell, capacity, resistance, degC, ASSUMED_RATE_C)
+    assert 0 <= health <= usable_health(cell, capacity, resistance, 25.0, ASSUMED_RATE_C) + 1e-12
+    assert usable_health(cell, capacity, resistance, degC - colder_K, ASSUMED_RATE_C) <= health + 1e-3
+    assert usable_health(cell, capacity * (1 - older), resistance, degC, ASSUMED_RATE_C) <= health + 1e-12
+    assert usable_health(cell, capacity, resistance * (1 - older), degC, ASSUMED_RATE_C) <= health + 1e-12

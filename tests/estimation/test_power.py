@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from packhorse.cell import physics, table
+from packhorse.cell import physics
 from packhorse.compiled import compiled
 from packhorse.estimation import power
 from packhorse.estimation.power import CHARGE, DISCHARGE, HORIZONS_S, Cells, Window
@@ -29,9 +29,7 @@ quick = settings(max_examples=300, deadline=None)
 
 @compiled
 def string_power(cell: Cell, cells: Cells, window: Window, current_A: Array, power_W: Array) -> tuple[float, float]:
-    rows = np.empty((table.ROWS, cells.soc.shape[0]))
-    table.look_up(cell.nodes, cell.degC_nodes, cells.soc, cells.degC, rows)
-    return power.string_power(cell, rows, cells, window, current_A, power_W)
+    return power.string_power(cell, cells, window, current_A, power_W)
 
 
 @compiled

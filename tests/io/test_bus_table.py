@@ -22,7 +22,7 @@ DBC = """VERSION ""
 NS_ :
 BS_:
 BU_: N
-BO_ 2364543230 D1: 8 N
+BO_ 2364575998 D1: 8 N
  SG_ amps : 0|16@1+ (0.05,-1600) [0|0] "A" N
 BO_ 291 Cells: 8 N
  SG_ volts_1 : 7|16@0+ (0.001,0) [0|0] "V" N
@@ -51,7 +51,7 @@ unit = "degC"
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[Path, Path]:
     dbc, mapping = tmp_path / "bus.dbc", tmp_path / "map.toml"
-    dbc.write_text(DBC.replace("2364543230", str(0x80000000 | 0x0CF090FE)))
+    dbc.write_text(DBC)
     mapping.write_text(MAP)
     return dbc, mapping
 
@@ -127,7 +127,7 @@ def test_a_long_silence_and_a_clock_set_back(tmp_path: Path, files: tuple[Path, 
     time_s = np.concatenate([block.frames.time_s for block in log.blocks()])
     assert (np.diff(time_s) > 0.0).all()
     assert time_s.size == pytest.approx(100 + 600 + 200, abs=4)
-    assert log.complaint == "time that runs backwards" or "run backwards" in log.complaint
+    assert "run backwards" in log.complaint
 
 
 def test_the_bms_answers_a_bus_as_it_answers_a_table(tmp_path: Path, files: tuple[Path, Path]) -> None:
@@ -159,6 +159,7 @@ def test_mappings_that_do_not_fit_are_refused(
     if said == "^$":
         log = logs.open_bus_log(path, *files, load_pack(str(SMALL)))
         assert np.isnan(next(log.blocks()).frames.string_A).all()
+        assert log.complaint == "never heard: D1@F4.amps"
         return
     with pytest.raises((ReadError, ConfigurationError), match=said):
         logs.open_bus_log(path, *files, load_pack(str(SMALL)))
@@ -188,5 +189,5 @@ def test_a_bus_without_its_dbc_or_of_somebody_else_is_refused(tmp_path: Path, fi
     with pytest.raises(ReadError, match="needs --dbc FILE and --map FILE"):
         replay(path, str(SMALL), files[1], tmp_path / "out", True, False)
     other = log_of(tmp_path / "other.blf", sent._replace(id=sent.id ^ np.uint32(0x1000)))
-    with pytest.raises(ReadError, match="none of the signals of the mapping is on this bus"):
+    with pytest.raises(ReadError, match="no signal of the mapping is on this bus"):
         logs.open_bus_log(other, *files, load_pack(str(SMALL)))

@@ -99,6 +99,30 @@ def test_what_we_write_we_read(tmp_path: Path, ending: str) -> None:
     assert np.allclose(found.time_s, given.time_s, rtol=0.0, atol=1e-6)
 
 
+@pytest.mark.parametrize("ending", ["log", "blf"])
+def test_a_recording_that_was_killed_has_all_up_to_the_last_flush(tmp_path: Path, ending: str) -> None:
+    given = to_frames(messages(900))
+    path, killed = tmp_path / f"ours.{ending}", tmp_path / f"killed.{ending}"
+    with writer(path) as made:
+        for begin in range(0, 900, 300):
+            made.take(frames.take(given, slice(begin, begin + 300)))
+            made.flush()
+        made.take(given)
+        killed.write_bytes(path.read_bytes())
+    found = everything(killed)
+    assert found.id.size >= 900
+    assert np.allclose(found.time_s[:900], given.time_s, rtol=0.0, atol=1.1e-6)
+
+
+def test_messages_of_several_packets_are_not_written_as_frames(tmp_path: Path) -> None:
+    given = to_frames(messages(20))
+    marked = given._replace(flags=given.flags | np.where(np.arange(20) == 7, frames.LONG, 0).astype(np.uint8))
+    for ending in ("log", "blf", "parquet"):
+        with writer(tmp_path / f"ours.{ending}") as made:
+            made.take(marked)
+        assert everything(tmp_path / f"ours.{ending}").id.size == 19
+
+
 def test_both_inflaters_agree() -> None:
     import zlib  # noqa: PLC0415
 

@@ -188,6 +188,16 @@ def test_j1939_writes_not_available_and_error() -> None:
     assert made[:, :4].tolist() == [[255, 255, 0xFD, 255], [255, 0xFE, 0xFF, 255], [0, 0, 0xFE, 255]]
 
 
+@pytest.mark.parametrize(
+    ("bits", "absent", "error"), [(1, 0, 0), (2, 3, 2), (3, 7, 7), (4, 15, 14), (12, 0xFFF, 0xFEF)]
+)
+def test_codes_that_j1939_writes(bits: int, absent: int, error: int) -> None:
+    ours = plan.build([j1939(Signal("s", 0, bits), length=2)])
+    made = frames.rows(encoding.encode(ours, "D1", {"s": np.array([np.nan, 1e6])}, np.zeros(2)), 2)
+    raws = [int.from_bytes(row.tobytes(), "little") & (2**bits - 1) for row in made]
+    assert raws == [absent, error]
+
+
 @pytest.mark.parametrize("identifier", [0x18F09003, 0x0CF090F3, 0x00F090FE])
 def test_j1939_matches_any_priority_and_sender(identifier: int) -> None:
     ours = plan.build([j1939(Signal("s", 0, 8)), j1939(Signal("t", 0, 8), name="C1", identifier=0x181B00FE)])

@@ -1,4 +1,4 @@
-"""Says so when machine code is made for the first time on this machine, because it takes a while."""
+"""Machine code is made for the first time on this machine: by two processes, and said so, because it takes a while."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 REPLAY, STEP, TWIN = "packhorse_*/bms.replay-*.nbi", "packhorse_*/bms.step-*.nbi", "twin_*/truck.step-*.nbi"
 """Where the cache keeps what, as patterns."""
-REPLAY_S, RUN_S = 30, 40
-"""About how long it takes to compile the core alone, and together with the twin beside it."""
+REPLAY_S, RUN_S = 25, 30
+"""About how long it takes two processes to compile the core alone, and together with the twin."""
 
 
 @contextmanager
@@ -35,17 +36,50 @@ def notice(needed: tuple[str, ...], seconds: int, quiet: bool = False) -> Iterat
 
 
 @contextmanager
-def twin_beside() -> Iterator[None]:
-    """Let another process compile the twin while the block compiles the core: two processors halve the wait."""
-    if ready((TWIN,)):
+def shared(twin: bool = False) -> Iterator[None]:
+    """Let another process compile half of the core, and the twin if asked, while the block compiles the core.
+
+    They meet in the cache on disk: what the other process has put there is not compiled again.
+    """
+    if ready((STEP, TWIN) if twin else (STEP,)):
         yield
         return
-    other = subprocess.Popen([sys.executable, "-m", "packhorse.app.compiling"], stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "packhorse.app.compiling", "twin" if twin else "core"]
+    other = subprocess.Popen(command, stderr=subprocess.DEVNULL)  # noqa: S603 - ourselves
     try:
         yield
-        other.wait()
+        if twin:
+            other.wait()
     finally:
         other.kill()
+        other.wait()
+
+
+def compile_half() -> None:
+    """What comes late in `bms.step`, for the smallest pack: the machine code is the same for all."""
+    from packhorse import bms, control, estimation  # noqa: PLC0415
+    from packhorse.control.contactors import Plan  # noqa: PLC0415
+    from packhorse.pack.load import load_pack  # noqa: PLC0415
+    from packhorse.protection import Verdict  # noqa: PLC0415
+
+    pack = load_pack("light")
+    state, frame = bms.start(pack), bms.silence(pack)
+    each, signal = frame.string_A, state.watch.active
+    plan, verdict, was = Plan(each, each, each, each), Verdict(each, each, each), state.control
+    estimate = ahead(estimation.summary, pack, state.belief, state.health, frame, was.contactor)
+    limits = ahead(control.limits, pack, frame, estimate, signal, verdict, was, plan, 0.1)
+    ahead(control.charge, pack, was, plan, frame, estimate, signal, limits)
+    ahead(bms.changes, pack, state.watch, state.watch, frame, signal, signal)
+    ahead(control.bleed, pack, was, state.belief, frame, verdict)
+
+
+def ahead(function: Any, *arguments: Any) -> Any:
+    """Compile a part for such arguments, values or types; gives back the type of its result."""
+    from numba import types  # noqa: PLC0415
+
+    kinds = tuple(one if isinstance(one, types.Type) else function.typeof_pyval(one) for one in arguments)
+    function.compile(kinds)
+    return function.overloads[kinds].signature.return_type
 
 
 def compile_twin() -> None:
@@ -68,4 +102,6 @@ def ready(needed: tuple[str, ...]) -> bool:
 
 
 if __name__ == "__main__":
-    compile_twin()
+    compile_half()
+    if "twin" in sys.argv[1:]:
+        compile_twin()

@@ -43,6 +43,12 @@ def expected(error: Exception) -> bool:
     return isinstance(error, Error | ConfigurationError)
 
 
+def refuse(options: list[str], why: str) -> None:
+    """Leave where options were given that do not belong here."""
+    if options:
+        leave(f"--{options[0]} {why}", FAILED)
+
+
 def leave(message: str, code: int) -> None:
     """Say why on one line of stderr, without characters that a terminal would obey, and exit."""
     line = " ".join("".join(c if c.isprintable() else " " for c in message).split())

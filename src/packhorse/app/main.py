@@ -31,7 +31,9 @@ class OneLine(TyperGroup):
 app = typer.Typer(cls=OneLine, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
 packs = typer.Typer(no_args_is_help=True, help="Look into packs, cells and trucks, and check files of your own.")
 benches = typer.Typer(no_args_is_help=True, help="Measure this machine (from a source checkout).")
+dbcs = typer.Typer(no_args_is_help=True, help="Signals as DBC files.")
 app.add_typer(packs, name="pack")
+app.add_typer(dbcs, name="dbc")
 app.add_typer(benches, name="bench")
 
 
@@ -136,38 +138,53 @@ def packhorse(
     """
 
 
+Truck = Annotated[
+    str, typer.Option(metavar="NAME|FILE", help="heavy, medium, light or a file.", autocompletion=_complete_truck)
+]
+Cycle = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE",
+        help=f"{', '.join(names('cycles'))} or a .csv or .toml file.",
+        autocompletion=_complete_cycle,
+        show_default="the truck's own",
+    ),
+]
+Seconds = Annotated[float | None, typer.Option(help="Simulated seconds to run.", show_default="until Ctrl-C")]
+TickS = Annotated[float, typer.Option(help="Seconds from one step of the BMS to the next.")]
+Soc = Annotated[float | None, typer.Option(help="Charge at the start, 0 to 1.", show_default="0.9, or as in --state")]
+Ambient = Annotated[float, typer.Option(help="Temperature outside, in degC.")]
+Seed = Annotated[int, typer.Option(help="Another seed is another truck of the same kind.")]
+Faults = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KIND@START[-END][:...]", help="Something that breaks, and when; may be given again."),
+]
+OtherPack = Annotated[
+    str | None, typer.Option("--pack", metavar="NAME|FILE", help="The same as PACK.", autocompletion=_complete_pack)
+]
+BUSES = "loopback:45454, socketcan:can0, pcan:PCAN_USBBUS1@500000 and the like"
+RealTime = Annotated[
+    bool, typer.Option("--real-time", help="By the wall clock, not in step with the other process (loopback only).")
+]
+NOT_ON_A_BUS = ("truck", "cycle", "speed", "soc", "ambient", "seed", "fault")
+
+
 @app.command()
 def run(
+    ctx: typer.Context,
     pack: Annotated[
         str | None,
         typer.Argument(metavar="[PACK]", help="Another pack than the truck's.", autocompletion=_complete_pack),
     ] = None,
-    truck: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="heavy, medium, light or a file.", autocompletion=_complete_truck)
-    ] = "heavy",
-    cycle: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FILE",
-            help=f"{', '.join(names('cycles'))} or a .csv or .toml file.",
-            autocompletion=_complete_cycle,
-            show_default="the truck's own",
-        ),
-    ] = None,
+    truck: Truck = "heavy",
+    cycle: Cycle = None,
     speed: Annotated[float, typer.Option(help="Times real time; 0 is as fast as possible.")] = 60.0,
-    seconds: Annotated[
-        float | None, typer.Option(help="Simulated seconds to run.", show_default="until Ctrl-C")
-    ] = None,
-    tick: Annotated[float, typer.Option(help="Seconds from one step of the BMS to the next.")] = 0.1,
-    soc: Annotated[
-        float | None, typer.Option(help="Charge at the start, 0 to 1.", show_default="0.9, or as in --state")
-    ] = None,
-    ambient: Annotated[float, typer.Option(help="Temperature outside, in degC.")] = 20.0,
-    seed: Annotated[int, typer.Option(help="Another seed is another truck of the same kind.")] = 1,
-    fault: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KIND@START[-END][:...]", help="Something that breaks, and when; may be given again."),
-    ] = None,
+    seconds: Seconds = None,
+    tick: TickS = 0.1,
+    soc: Soc = None,
+    ambient: Ambient = 20.0,
+    seed: Seed = 1,
+    fault: Faults = None,
     as_json: AsJson = False,
     record: Annotated[
         Path | None, typer.Option(metavar="FILE.parquet", help="Write what the BMS hears, for packhorse replay.")
@@ -175,16 +192,75 @@ def run(
     state: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Memory of the BMS: loaded if it exists, saved at the end.")
     ] = None,
+    other_pack: OtherPack = None,
+    bus: Annotated[
+        str | None,
+        typer.Option(metavar="BUS", help=f"The BMS alone on a bus: {BUSES}.", rich_help_panel="On a bus"),
+    ] = None,
+    node: Annotated[
+        str | None, typer.Option(metavar="FILE", help="How we are a node on it.", rich_help_panel="On a bus")
+    ] = None,
+    real_time: RealTime = False,
 ) -> None:
     """Run a simulated truck and its BMS together, live in the terminal. Ctrl-C ends it with a summary.
 
-    Example:  packhorse run --truck medium --cycle urban --fault "cell_short@300:string=1,place=12,value=2"
+    With --bus the BMS runs alone, and its truck is whoever is on the bus.
+
+    Examples:
+      packhorse run --truck medium --cycle urban --fault "cell_short@300:string=1,place=12,value=2"
+
+      packhorse run --bus socketcan:can0 --pack mine.toml --node node.toml
     """
+    failures.refuse(["pack"] if pack and other_pack and pack != other_pack else [], "names another pack than PACK")
+    pack = pack or other_pack
+    if bus is not None:
+        from packhorse.app import on_bus
+
+        given = [name for name in NOT_ON_A_BUS if str(ctx.get_parameter_source(name)).endswith("COMMANDLINE")]
+        failures.refuse(given, "belongs to 'packhorse twin', not to 'packhorse run --bus'")
+        on_bus.run(on_bus.Settings(bus, pack, node, real_time, seconds, tick, as_json, record, state))
+        return
+    failures.refuse([name for name, value in (("node", node), ("real-time", real_time)) if value], "needs --bus")
     from packhorse.app.run import run as running
     from packhorse.app.world import Settings
 
     faults = tuple(fault or ())
     running(Settings(pack, truck, cycle, speed, seconds, tick, soc, ambient, seed, faults, as_json, record, state))
+
+
+@app.command()
+def twin(
+    bus: Annotated[str, typer.Option(metavar="BUS", help=f"The bus to be on: {BUSES}.")],
+    pack: OtherPack = None,
+    truck: Truck = "heavy",
+    cycle: Cycle = None,
+    speed: Annotated[float, typer.Option(help="Times real time; 0 is as fast as possible.")] = 0.0,
+    seconds: Seconds = None,
+    tick: TickS = 0.1,
+    soc: Soc = None,
+    ambient: Ambient = 20.0,
+    seed: Seed = 1,
+    fault: Faults = None,
+    real_time: RealTime = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put a simulated truck on a bus: its boards, inverter, charger, thermal unit and vehicle controller as nodes.
+
+    On a loopback bus it keeps step with the BMS of another process, as fast as both can; elsewhere it lives in real
+    time.
+
+    Example, in two terminals:
+
+      packhorse twin --truck heavy --bus loopback:45454
+
+      packhorse run --pack heavy --bus loopback:45454
+    """
+    from packhorse.app import twin as driving
+    from packhorse.app.world import Settings
+
+    faults = tuple(fault or ())
+    asked = Settings(pack, truck, cycle, speed, seconds, tick, soc, ambient, seed, faults, as_json, None, None)
+    driving.run(asked, bus, real_time)
 
 
 @app.command()
@@ -415,6 +491,25 @@ def pack_check(name: SomeName, as_json: AsJson = False) -> None:
     from packhorse.app import check
 
     check.check(name, as_json)
+
+
+@dbcs.command("export")
+def dbc_export(
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE.dbc", help="Where to write it.")],
+    pack: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="The pack that speaks.", autocompletion=_complete_pack)
+    ] = "heavy",
+    node: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Its node file.", show_default="as on a simulated bus")
+    ] = None,
+) -> None:
+    """Write a DBC of our own node: its messages of J1939, its boards' readings, and what they are asked.
+
+    Example:  packhorse dbc export --pack mine.toml --node node.toml -o node.dbc
+    """
+    from packhorse.app import dbc
+
+    dbc.export(pack, node, out)
 
 
 @benches.command("core")

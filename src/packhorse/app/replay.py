@@ -49,7 +49,7 @@ def replay(
     described, _cell = load_pack_file(pack)
     folder.check(out, set(FILES))
     recorded = opened(log, Told(mapping, dbc, profile), compiled_pack, quiet or as_json)
-    with compiling.notice((compiling.REPLAY,), compiling.REPLAY_S, quiet):
+    with compiling.notice((compiling.REPLAY,), compiling.REPLAY_S, quiet), compiling.shared():
         warm(compiled_pack)
     life = run(recorded, compiled_pack, described.name, quiet or as_json)
     folder.write(

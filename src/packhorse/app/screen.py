@@ -51,6 +51,7 @@ class Moment(NamedTuple):
     plugged: bool
     speed_asked: float  # times real time; 0 is as fast as possible
     speed_achieved: float
+    note: str = ""  # the last trouble of the bus
 
 
 def render(pack: Pack, name: str, moment: Moment, width: int = 100, height: int = 30) -> RenderableType:
@@ -68,7 +69,7 @@ def render(pack: Pack, name: str, moment: Moment, width: int = 100, height: int 
     ]
     if pack.strings > shown:
         top.append(Text(f"and {pack.strings - shown} more strings", style="dim"))
-    top.append(Text(""))
+    top.append(Text(f"Bus     {moment.note}" if moment.note else "", style="yellow"))
     bottom = faults(moment, height - len(top))
     bottom += events(moment, height - len(top) - len(bottom))
     lines = (top + bottom)[:height]

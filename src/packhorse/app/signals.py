@@ -97,6 +97,7 @@ def facts(log: CanLog, plan: Plan | None, survey: Survey) -> dict[str, Any]:
         "transport": {name: count for name, count in survey.transport.items() if count > 0},
         "diagnostics": diagnostics(survey),
         "signals": signal_facts(plan, survey),
+        "messages_not_heard": not_heard(plan, survey),
     }
 
 
@@ -182,6 +183,12 @@ def signal_facts(plan: Plan | None, survey: Survey) -> list[dict[str, Any]]:
     ]
 
 
+def not_heard(plan: Plan | None, survey: Survey) -> list[str]:
+    """Messages of the DBC that were not on the bus."""
+    heard = {name.partition(".")[0] for name in survey.signals}
+    return [m.name for m in (plan.messages if plan is not None else ()) if m.signals and m.name not in heard]
+
+
 def finite(value: float) -> float | None:
     """A number as JSON can have it."""
     return value if math.isfinite(value) else None
@@ -242,6 +249,8 @@ def warnings(found: dict[str, Any]) -> list[str]:
         lamps = f"; lamps: {', '.join(node['lamps'])}" if node["lamps"] else ""
         said.append(f"DM1 of {who}: {codes or 'no faults'}{lamps}")
     ended = ", ".join(f"{count} {name}" for name, count in found["transport"].items())
+    missing = found["messages_not_heard"]
+    said += [f"not on this bus: {', '.join(missing[:8])}{' ...' if len(missing) > 8 else ''}"] if missing else []
     others = {"error frames": found["error_frames"], "remote frames": found["remote_frames"]}
     said += [f"transport messages: {ended}"] if ended else []
     said += [f"{what}: {count}" for what, count in others.items() if count]

@@ -9,12 +9,14 @@ from typing import Any
 from packhorse import bms
 from packhorse.app import say
 from packhorse.app.screen import Active
+from packhorse.app.world import Tick
 from packhorse.pack.words import Array, Event, Frame, Output, Severity, Signal, State
 
 J_PER_KWH = 3.6e6
 AT_LIMIT = 0.98
 """Current at this share of its limit is held back by it."""
 RECENT = 60
+SOCS = ("soc", "sigma", "true")
 TIME_STEP, TIMES = 1.05, 400
 """Buckets of step times: from 1 us, each this much wider than the one before."""
 
@@ -22,8 +24,8 @@ TIME_STEP, TIMES = 1.05, 400
 class Trip:
     """Sums, extremes and events of a run."""
 
-    def __init__(self, start_s: float) -> None:
-        self.start_s, self.end_s = start_s, start_s
+    def __init__(self) -> None:
+        self.start_s = self.end_s = math.nan
         self.distance_m = 0.0
         self.out_J = self.regained_J = self.charged_J = 0.0
         self.low_V, self.high_V = math.inf, -math.inf
@@ -35,23 +37,25 @@ class Trip:
         self._since_s: dict[tuple[int, int], float] = {}
         self._step_times = [0] * TIMES
 
-    def take(self, frame: Frame, output: Output, plugged: bool, true_soc: float, dt_s: float, step_s: float) -> None:
+    def take(self, tick: Tick, dt_s: float) -> None:
         """Add one tick."""
-        self.end_s = frame.time_s
-        self._energy(frame, plugged, dt_s)
+        frame, output = tick.frame, tick.output
+        self.start_s = frame.time_s - dt_s if math.isnan(self.start_s) else self.start_s
+        self.end_s, self.distance_m = frame.time_s, tick.around.distance_m
+        self._energy(frame, tick.around.plugged, dt_s)
         signal = output.signal
         self.low_V = min(self.low_V, *signal[Signal.CELL_MIN_V])
         self.high_V = max(self.high_V, *signal[Signal.CELL_MAX_V])
         self.low_degC = min(self.low_degC, *signal[Signal.DISCHARGE_MIN_DEGC])
         self.high_degC = max(self.high_degC, *signal[Signal.DISCHARGE_MAX_DEGC])
         estimate = output.estimate
-        self.soc[1:] = [{"soc": estimate.soc, "sigma": estimate.soc_sigma, "true": true_soc}]
+        self.soc[1:] = [{"soc": estimate.soc, "sigma": estimate.soc_sigma, "true": tick.around.true_soc}]
         cause = limiting(frame, output)
         if cause is not None:
             self.limited_s[cause] = self.limited_s.get(cause, 0.0) + dt_s
         if output.events.shape[0] > 0:
             self._events(output.events)
-        bucket = int(math.log(max(step_s * 1e6, 1.0)) / math.log(TIME_STEP))
+        bucket = int(math.log(max(tick.bms_s * 1e6, 1.0)) / math.log(TIME_STEP))
         self._step_times[min(bucket, TIMES - 1)] += 1
 
     def _energy(self, frame: Frame, plugged: bool, dt_s: float) -> None:
@@ -166,9 +170,11 @@ def lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def say_soc(soc: dict[str, float]) -> str:
-    """What the BMS believes beside what is true."""
-    return f"{say.plus_minus(soc['soc'], soc['sigma'])} believed, {say.number(100.0 * soc['true'], 1)} % true"
+def say_soc(soc: dict[str, float | None]) -> str:
+    """What the BMS believes, beside what is true where that is known."""
+    believed, sigma, true = (math.nan if soc[name] is None else float(soc[name] or 0.0) for name in SOCS)
+    said = f"{say.plus_minus(believed, sigma)} believed"
+    return said if math.isnan(true) else f"{said}, {say.number(100.0 * true, 1)} % true"
 
 
 def spread(found: dict[str, float | None], digits: int) -> str:

@@ -13,8 +13,8 @@ from packhorse.app import say
 from packhorse.app.pace import Pace
 from packhorse.app.screen import Moment, render
 from packhorse.app.trip import Trip
-from packhorse.app.world import Tick, World
-from packhorse.pack.words import Signal
+from packhorse.app.world import Tick
+from packhorse.pack.words import Pack, Signal
 
 REFRESH_S = 1.0 / 8.0
 LINE_S = 60.0
@@ -22,18 +22,20 @@ Show = Callable[[Tick, Trip], None]
 
 
 @contextmanager
-def view(console: Console, world: World, pace: Pace, clock: Callable[[], float], quiet: bool) -> Iterator[Show]:
+def view(
+    console: Console, name: str, pack: Pack, pace: Pace, clock: Callable[[], float], quiet: bool
+) -> Iterator[Show]:
     """A function that shows a tick, when it is time to."""
     if console.is_terminal:
         with Live(console=console, screen=True, auto_refresh=False) as live:
-            yield live_view(live, world, pace, clock)
+            yield live_view(live, name, pack, pace, clock)
     elif quiet:
         yield lambda _tick, _trip: None
     else:
         yield lines(console)
 
 
-def live_view(live: Live, world: World, pace: Pace, clock: Callable[[], float]) -> Show:
+def live_view(live: Live, name: str, pack: Pack, pace: Pace, clock: Callable[[], float]) -> Show:
     """Redraws the screen a few times a second."""
     due_s = -math.inf
 
@@ -44,7 +46,7 @@ def live_view(live: Live, world: World, pace: Pace, clock: Callable[[], float]) 
             due_s = now_s + REFRESH_S
             size = live.console.size
             now = moment(tick, trip, pace)
-            live.update(render(world.pack, world.name, now, size.width, size.height), refresh=True)
+            live.update(render(pack, name, now, size.width, size.height), refresh=True)
 
     return show
 
@@ -70,23 +72,25 @@ def moment(tick: Tick, trip: Trip, pace: Pace) -> Moment:
         output=tick.output,
         active=trip.active(tick.state),
         recent=list(trip.recent),
-        speed_m_per_s=tick.body.speed_m_per_s,
-        distance_m=trip.distance_m,
-        grade=tick.demand.grade,
-        plugged=bool(tick.demand.plugged),
+        speed_m_per_s=tick.around.speed_m_per_s,
+        distance_m=tick.around.distance_m,
+        grade=tick.around.grade,
+        plugged=tick.around.plugged,
         speed_asked=pace.speed,
         speed_achieved=pace.achieved,
+        note=tick.note,
     )
 
 
 def line(tick: Tick, trip: Trip) -> str:
     """A tick on one line."""
-    frame, estimate, signal = tick.frame, tick.output.estimate, tick.output.signal
+    frame, around, estimate, signal = tick.frame, tick.around, tick.output.estimate, tick.output.signal
     power_kW = float((frame.string_A * frame.string_V).sum()) / 1000.0
     active = trip.active(tick.state)
     faults = ", ".join(dict.fromkeys(say.fault(fault.code) for fault in active)) or "no faults"
     return (
-        f"{say.clock(frame.time_s)}  {3.6 * tick.body.speed_m_per_s:5.1f} km/h  {trip.distance_m / 1000.0:7.2f} km  "
+        f"{say.clock(frame.time_s)}  {say.number(3.6 * around.speed_m_per_s, 1):>5} km/h  "
+        f"{around.distance_m / 1000.0:7.2f} km  "
         f"{say.number(power_kW, 1, '+'):>7} kW  {say.plus_minus(estimate.soc, estimate.soc_sigma)}  "
         f"{say.number(signal[Signal.CELL_MIN_V].min(), 3)} to {say.number(signal[Signal.CELL_MAX_V].max(), 3)} V  "
         f"{say.number(signal[Signal.DISCHARGE_MIN_DEGC].min(), 1)} to "

@@ -50,15 +50,25 @@ class World(NamedTuple):
     state: State
 
 
+class Around(NamedTuple):
+    """What people want to know of the vehicle beside its battery; NaN is not known."""
+
+    speed_m_per_s: float
+    distance_m: float  # since the run began
+    grade: float
+    plugged: bool
+    true_soc: float
+
+
 class Tick(NamedTuple):
-    """One step of truck and BMS."""
+    """One step of the BMS."""
 
     frame: Frame
     state: State
     output: Output
-    body: twin.Body
-    demand: twin.Demand
+    around: Around
     bms_s: float  # time that the BMS needed for it
+    note: str = ""  # the last trouble of the bus, for people
 
 
 def build(settings: Settings) -> World:
@@ -127,7 +137,12 @@ def ticks(world: World, settings: Settings) -> Iterator[Tick]:
         state, output = bms.step(world.pack, state, frame)
         bms_s = time.perf_counter() - began_s
         command, limits = output.command, output.limits
-        yield Tick(frame, state, output, body, demand, bms_s)
+        yield Tick(frame, state, output, around(body, demand), bms_s)
+
+
+def around(body: twin.Body, demand: twin.Demand) -> Around:
+    """The simulated vehicle as people see it, with the truth about its charge."""
+    return Around(body.speed_m_per_s, body.distance_m, demand.grade, demand.plugged > 0.0, usable_soc(body.soc))
 
 
 def usable_soc(soc: Array) -> float:

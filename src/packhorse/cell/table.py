@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from packhorse.cell.physics import DEGC_LAST, ONE, SOC_LAST, SOC_SCALE
-from packhorse.compiled import kernel
+from packhorse.compiled import kernel, part
 from packhorse.pack.words import DEGC_FIRST, DEGC_STEP, NODE_COLUMNS, SOC_NODES, Array
 
 OCV, R0, R1, R2, HYSTERESIS_V, MODEL_V, TAU1, TAU2, CAPACITY, ROWS = range(10)
@@ -52,13 +52,25 @@ def place_soc(soc: Array, place: Array) -> None:
 @kernel
 def mix_nodes(nodes: Array, place: Array, table: Array) -> None:
     """The columns of `nodes` at the places found, with the bits of `physics.at_node`."""
+    mix_columns(nodes, place, table, NODE_COLUMNS)
+
+
+@kernel
+def mix_circuit(nodes: Array, place: Array, table: Array) -> None:
+    """As `mix_nodes`, but for the last column, how wrong the model is, which only the estimator needs."""
+    mix_columns(nodes, place, table, MODEL_V)
+
+
+@kernel
+def mix_columns(nodes: Array, place: Array, table: Array, columns: int) -> None:
+    """The first `columns` of `nodes` at the places found."""
     flat = nodes.reshape(-1)
     for k in range(place.shape[1]):
         p = np.uint64(np.int64(place[AT, k]))
         q, s = p + WIDTH, p + STRIDE
         t = s + WIDTH
         w00, w01, w10, w11 = place[W00, k], place[W01, k], place[W10, k], place[W11, k]
-        for c in range(NODE_COLUMNS):
+        for c in range(columns):
             u = np.uint64(c)
             table[c, k] = w00 * flat[p + u] + w01 * flat[q + u] + w10 * flat[s + u] + w11 * flat[t + u]
 
@@ -84,7 +96,7 @@ def mix_degC(degC_nodes: Array, place: Array, table: Array) -> None:
             table[TAU1 + c, k] = (1.0 - g) * degC_nodes[j, c] + g * degC_nodes[j + ONE, c]
 
 
-@kernel
+@part
 def look_up(nodes: Array, degC_nodes: Array, soc: Array, degC: Array, table: Array) -> None:
     """Parameters of every cell of a string at its SOC and temperature into the rows of `table`, (ROWS, series)."""
     place = np.empty((PLACES, soc.shape[0]))

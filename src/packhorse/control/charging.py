@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from packhorse.compiled import part
+from packhorse.compiled import kernel
 from packhorse.control.contactors import Plan
 from packhorse.control.limits import resistance_ohm
 from packhorse.pack.known import known
@@ -24,7 +24,7 @@ class Charge(NamedTuple):
     done: float
 
 
-@part
+@kernel
 def charge(
     pack: Pack, was: Control, plan: Plan, frame: Frame, estimate: Estimate, signal: Array, limits: Limits
 ) -> Charge:
@@ -55,7 +55,7 @@ def charge(
     return Charge(0.0 if nothing else asked_A, charge_V, 1.0 if done else 0.0)
 
 
-@part
+@kernel
 def closed_share(asked_A: float, string_A: float, closed: float) -> float:
     """The smaller of what is asked already and `string_A` for each of the closed strings; unknown is nothing."""
     total_A = string_A * closed

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from packhorse.cell import physics
-from packhorse.compiled import part
+from packhorse.compiled import kernel, part
 from packhorse.pack.known import known
 from packhorse.pack.words import Array, Control, Frame, Pack, Reaction, Stage
 
@@ -71,7 +71,7 @@ def mean_square(was_A2: Array, string_A: Array, dt_s: float) -> Array:
     return out
 
 
-@part
+@kernel
 def string_V(frame: Frame, s: int) -> float:
     """Voltage of a string: measured, else the sum of its cells, else NaN."""
     voltage: float = frame.string_V[s]
@@ -82,7 +82,7 @@ def string_V(frame: Frame, s: int) -> float:
     return voltage
 
 
-@part
+@kernel
 def leader(pack: Pack, was: Control, frame: Frame, reaction: Array) -> int:
     """The string that charges the link: none (-1) where one is already on it or on its way."""
     best, best_V = -1, math.nan
@@ -98,7 +98,7 @@ def leader(pack: Pack, was: Control, frame: Frame, reaction: Array) -> int:
     return best
 
 
-@part
+@kernel
 def gathering(pack: Pack, plan: Plan, reaction: Array) -> bool:
     """Whether strings that could still join are given time to do so before power is granted, at most `join_s`.
 
@@ -112,7 +112,7 @@ def gathering(pack: Pack, plan: Plan, reaction: Array) -> bool:
     return waits and longest_s >= 0.0 and longest_s < pack.contactors.join_s
 
 
-@part
+@kernel
 def from_open(pack: Pack, was: Control, frame: Frame, reaction: float, wanted: bool, s: int, first: int) -> float:
     """Open: stay, begin to precharge, or trip."""
     if reaction >= OPEN_AFTER_WARNING:
@@ -128,7 +128,7 @@ def from_open(pack: Pack, was: Control, frame: Frame, reaction: float, wanted: b
     return PRECHARGE if live and near else OPEN
 
 
-@part
+@kernel
 def from_precharge(
     pack: Pack, frame: Frame, reaction: float, wanted: bool, s: int, stage_s: float
 ) -> tuple[float, float]:
@@ -148,7 +148,7 @@ def from_precharge(
     return PRECHARGE, 0.0
 
 
-@part
+@kernel
 def from_closed(reaction: float, wanted: bool) -> float:
     """Closed: stay, leave after warning, or trip at once."""
     if reaction >= OPEN_NOW:
@@ -156,7 +156,7 @@ def from_closed(reaction: float, wanted: bool) -> float:
     return OPENING if reaction >= OPEN_AFTER_WARNING or not wanted else CLOSED
 
 
-@part
+@kernel
 def from_opening(pack: Pack, current_A: float, reaction: float, wanted: bool, stage_s: float) -> float:
     """Opening: the driver is warned, then the contactors wait for little current, but not for ever."""
     if reaction >= OPEN_NOW:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from packhorse.cell import physics
-from packhorse.compiled import part
+from packhorse.compiled import kernel, part
 from packhorse.control.contactors import THERMAL_S, Plan, gathering, string_V
 from packhorse.estimation.outlook import DOUBT_MAX
 from packhorse.pack.known import known
@@ -45,7 +45,7 @@ class Bound(NamedTuple):
     reason: float
 
 
-@part
+@kernel
 def tighter(bound: Bound, current_A: float, reason: float) -> Bound:
     """The bound, tightened where the proposal is smaller; an unknown proposal (NaN) allows nothing."""
     if current_A >= bound.current_A:
@@ -53,7 +53,7 @@ def tighter(bound: Bound, current_A: float, reason: float) -> Bound:
     return Bound(current_A if current_A > 0.0 else 0.0, reason)
 
 
-@part
+@kernel
 def rating(pack: Pack, signal: Array, s: int, direction: int, mean_square_A2: float) -> Bound:
     """What the cells are rated for at their temperatures: the ten-second rating while the half minute allows it.
 
@@ -75,7 +75,7 @@ def rating(pack: Pack, signal: Array, s: int, direction: int, mean_square_A2: fl
     return Bound(allowed, TEMPERATURE if peak < room else CELL_RATING)
 
 
-@part
+@kernel
 def resistance_ohm(pack: Pack, soc: float, degC: float) -> float:
     """Resistance of one cell over ten seconds."""
     _ocv, _slope, r0, r1, r2 = physics.parameters(pack.cell.nodes, soc, degC)
@@ -83,7 +83,7 @@ def resistance_ohm(pack: Pack, soc: float, degC: float) -> float:
     return r0 + r1 * (1.0 - physics.decay(PEAK_S / tau1)) + r2 * (1.0 - physics.decay(PEAK_S / tau2))
 
 
-@part
+@kernel
 def headroom(pack: Pack, frame: Frame, estimate: Estimate, signal: Array, s: int, direction: int) -> float:
     """Current that brings the worst cell to its voltage limit within ten seconds; NaN if it is not heard."""
     degC = signal[MIN_DEGC, s] if known(signal[MIN_DEGC, s]) else 0.0
@@ -95,7 +95,7 @@ def headroom(pack: Pack, frame: Frame, estimate: Estimate, signal: Array, s: int
     return -current_A + room_V / resistance_ohm(pack, estimate.soc_max[s], degC)
 
 
-@part
+@kernel
 def soc_share(pack: Pack, estimate: Estimate, s: int, direction: int) -> float:
     """Share of the rating that the charge left in the weakest, or the room left in the strongest cell, allows."""
     derating = pack.derating
@@ -109,7 +109,7 @@ def soc_share(pack: Pack, estimate: Estimate, s: int, direction: int) -> float:
     return share if share < 1.0 else 1.0
 
 
-@part
+@kernel
 def string_bound(
     pack: Pack,
     frame: Frame,
@@ -176,7 +176,7 @@ def limits(
     )
 
 
-@part
+@kernel
 def together(stage: Array, string_A: Array, reason: Array) -> tuple[float, float, float]:
     """Current of all connected strings when the weakest binds, its reason, and how many are connected (at least 1).
 
@@ -191,7 +191,7 @@ def together(stage: Array, string_A: Array, reason: Array) -> tuple[float, float
     return (count * smallest, why, count) if count > 0.0 else (0.0, CONTACTORS, 1.0)
 
 
-@part
+@kernel
 def power_W(pack: Pack, frame: Frame, estimate: Estimate, signal: Array, string_A: float, direction: int) -> float:
     """Power of one string at a current: at the sagging voltage when discharging, at the present one when charging."""
     low_V, now_A, voltage = math.inf, 0.0, math.nan

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from packhorse.compiled import part
+from packhorse.compiled import kernel
 from packhorse.pack.words import Array, Control, Frame, Pack, Signal
 
 MAX_DEGC, MIN_DEGC = int(Signal.DISCHARGE_MAX_DEGC), int(Signal.DISCHARGE_MIN_DEGC)
@@ -25,7 +25,7 @@ class Heat(NamedTuple):
     heating: float
 
 
-@part
+@kernel
 def regulate(pack: Pack, was: Control, frame: Frame, signal: Array) -> Heat:
     """Cool and heat with hysteresis on the worst probes.
 

@@ -28,7 +28,7 @@ from typing import NamedTuple
 import numpy as np
 
 from packhorse.cell import physics
-from packhorse.compiled import compiled, part
+from packhorse.compiled import compiled, kernel, part
 from packhorse.estimation.belief import CHARGE_ROW, RESISTANCE_ROW
 from packhorse.estimation.energy import drawn
 from packhorse.pack.known import known
@@ -97,7 +97,7 @@ def follow(pack: Pack, was: Array, belief: Belief, frame: Frame, bleed: Array, d
     return now
 
 
-@part
+@kernel
 def calm_of(pack: Pack, frame: Frame, bleed: Array, s: int) -> float:
     """1 where nothing disturbs what is seen of a string.
 
@@ -112,7 +112,7 @@ def calm_of(pack: Pack, frame: Frame, bleed: Array, s: int) -> float:
     return 1.0 if calm else 0.0
 
 
-@part
+@kernel
 def worst(factor: Array, variance: Array) -> tuple[float, float]:
     """The largest factor of a string's cells and its sigma, where `variance` is the doubt about each.
 
@@ -136,13 +136,13 @@ def worst(factor: Array, variance: Array) -> tuple[float, float]:
     return most, math.sqrt(variance[at])
 
 
-@part
+@kernel
 def recorded(row: Array) -> Health:
     """A row of the records as a record."""
     return Health(row[0], row[1], row[2], row[3], row[4])
 
 
-@part
+@kernel
 def remember(health: Health, row: Array) -> None:
     """A record into its row."""
     row[0], row[1], row[2], row[3], row[4] = health
@@ -178,16 +178,22 @@ def health_seen(factor: float, sigma: float) -> tuple[float, float]:
 
 
 @compiled
-def usable(cell: Cell, capacity_health: float, resistance_health: float, degC: float, rate_C: float) -> float:
-    """Energy of the battery, full, at a temperature, over that of a new one at 25 degC, both at an assumed current.
+def usable(
+    cell: Cell, capacity_health: float, resistance_health: float, degC: float, rate_C: float, of_new_Wh: float
+) -> float:
+    """Energy of the battery, full, at a temperature, over that of a new one (`new_Wh`), both at an assumed current.
 
     From the two recorded healths, so that nothing but the temperature can bring it back up; warmth above 25 degC
     does not count.
     """
     degC = degC if degC < REFERENCE_DEGC else REFERENCE_DEGC
-    return full_Wh(cell, capacity_health, resistance_health, degC, rate_C) / full_Wh(
-        cell, 1.0, 1.0, REFERENCE_DEGC, rate_C
-    )
+    return full_Wh(cell, capacity_health, resistance_health, degC, rate_C) / of_new_Wh
+
+
+@compiled
+def new_Wh(cell: Cell, rate_C: float) -> float:
+    """Energy of one new cell from full to empty at 25 degC [Wh]."""
+    return full_Wh(cell, 1.0, 1.0, REFERENCE_DEGC, rate_C)
 
 
 @compiled

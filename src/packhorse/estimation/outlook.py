@@ -10,7 +10,6 @@ import math
 
 import numpy as np
 
-from packhorse.cell.table import ROWS, look_up
 from packhorse.compiled import kernel, part
 from packhorse.estimation.belief import CHARGE_ROW, RESISTANCE_ROW, SOC_ROW
 from packhorse.estimation.energy import ASSUMED_RATE_C, string_energy
@@ -58,7 +57,7 @@ def convert(told: tuple[Array, Array, Array, Array, Array, Array], rows: Array) 
         rows[RESISTANCE_SIGMA, k] = math.sqrt(resistance2[k])
 
 
-@part
+@kernel
 def window_of(pack: Pack) -> Window:
     """What the cells of a string must stay inside."""
     return Window(pack.derating.margin_V, 0.0, 1.0, pack.temperature[0], pack.temperature[1], SURE_Z)
@@ -67,12 +66,10 @@ def window_of(pack: Pack) -> Window:
 @part
 def power_of(pack: Pack, cells: Cells, current_A: Array, power_W: Array) -> tuple[float, float]:
     """Power of one string into `current_A` and `power_W`; gives back the resistances, as `string_power` does."""
-    table = np.empty((ROWS, pack.series))
-    look_up(pack.cell.nodes, pack.cell.degC_nodes, cells.soc, cells.degC, table)
-    return string_power(pack.cell, table, cells, window_of(pack), current_A, power_W)
+    return string_power(pack.cell, cells, window_of(pack), current_A, power_W)
 
 
-@part
+@kernel
 def energy_of(pack: Pack, belief: Belief, cells: Cells, s: int) -> tuple[float, float]:
     """Energy that one string still gives and its sigma [kWh]."""
     least, soc, capacity, resistance, coldest_degC = 0, 0.0, 0.0, 0.0, math.inf

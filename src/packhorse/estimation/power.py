@@ -41,10 +41,12 @@ from packhorse.cell.table import (
     R1,
     R2,
     ROW,
+    ROWS,
     TAU1,
     TAU2,
     WARMER,
-    mix_nodes,
+    mix_circuit,
+    mix_degC,
     place_degC,
     place_soc,
 )
@@ -72,8 +74,8 @@ BEFORE1, KEEP1, LATE1, BEFORE2, KEEP2, LATE2, READY_ROWS = range(8, 15)
 """Further rows: of each RC pair what is left of its voltage after the horizon before and after this one, and the
 weight of the resistance of the start."""
 PASSED, SOC_END, ROOM_V, LOWEST_V, END_ROWS = range(NODE_COLUMNS, NODE_COLUMNS + 5)
-"""Rows at the end of a horizon, after those of `cell.table` that `mix_nodes` fills: SOC that has flowed, SOC left, what
-is left to the limit, and the lowest voltage on the way."""
+"""Rows at the end of a horizon, after those of `cell.table` that `mix_circuit` fills: SOC that has flowed, SOC left,
+what is left to the limit, and the lowest voltage on the way."""
 
 
 class Cells(NamedTuple):
@@ -111,19 +113,19 @@ class Ask(NamedTuple):
 
 
 @part
-def string_power(
-    cell: Cell, table: Array, cells: Cells, window: Window, current_A: Array, power_W: Array
-) -> tuple[float, float]:
+def string_power(cell: Cell, cells: Cells, window: Window, current_A: Array, power_W: Array) -> tuple[float, float]:
     """Power of one string into `current_A` and `power_W`, (2, horizons): discharge and charge, none negative.
 
-    `table` holds the rows of `cell.table` at the cells' SOC and temperature. Gives back the sums over the cells of R0
-    and of all resistance [ohm], by which parallel strings share their current.
+    Gives back the sums over the cells of R0 and of all resistance [ohm], by which parallel strings share their
+    current.
     """
-    series = cells.soc.shape[0]
+    nodes, series = cell.nodes, cells.soc.shape[0]
+    place, table = np.empty((PLACES, series)), np.empty((ROWS, series))
     ready, end = np.empty((READY_ROWS, series)), np.empty((END_ROWS, series))
-    place = np.empty((PLACES, series))
     place_degC(cells.degC, place)
-    nodes = cell.nodes
+    place_soc(cells.soc, place)
+    mix_circuit(nodes, place, table)
+    mix_degC(cell.degC_nodes, place, table)
     make_ready(cell, table, cells, window.z, ready)
     rating_A, charge_As = narrowest(cell, cells, window, ready, place)
     rest_V = resting_V(nodes, cells, ready, place, end)
@@ -146,7 +148,7 @@ def string_power(
     return in_series(table, cells)
 
 
-@part
+@kernel
 def least(x: float, y: float) -> float:
     """The smaller of two limits, never negative; what is not known allows nothing."""
     smaller = x if x <= y else y
@@ -207,13 +209,13 @@ def narrowest(cell: Cell, cells: Cells, window: Window, ready: Array, place: Arr
     return rating_A, charge_As
 
 
-@part
+@kernel
 def resting_V(nodes: Array, cells: Cells, ready: Array, place: Array, end: Array) -> float:
     """Voltage of the string below which no charging current can leave it, with doubt: what its cells rest at."""
     for k in range(ready.shape[1]):
         end[SOC_END, k] = cells.soc[k] - ready[DOUBT, k]
     place_soc(end[SOC_END], place)
-    mix_nodes(nodes, place, end)
+    mix_circuit(nodes, place, end)
     total_V = 0.0
     for k in range(ready.shape[1]):
         lag_V = (cells.rc1_V[k] if cells.rc1_V[k] > 0.0 else 0.0) + (cells.rc2_V[k] if cells.rc2_V[k] > 0.0 else 0.0)
@@ -221,7 +223,7 @@ def resting_V(nodes: Array, cells: Cells, ready: Array, place: Array, end: Array
     return total_V
 
 
-@part
+@kernel
 def room_and_lowest(
     ask: Ask,
     current_A: float,
@@ -273,7 +275,7 @@ def try_current(nodes: Array, table: Array, ready: Array, place: Array, end: Arr
         end[PASSED, k] = current_A * ask.horizon_s * ready[SOC_PER_AS, k]
         end[SOC_END, k] = ready[SOC, k] - ask.sign * (ready[DOUBT, k] + end[PASSED, k])
     place_soc(end[SOC_END], place)
-    mix_nodes(nodes, place, end)
+    mix_circuit(nodes, place, end)
     for k in range(ready.shape[1]):
         end[ROOM_V, k], end[LOWEST_V, k] = room_and_lowest(
             ask,
@@ -292,7 +294,7 @@ def try_current(nodes: Array, table: Array, ready: Array, place: Array, end: Arr
     return objections
 
 
-@part
+@kernel
 def room_of(cell: Cell, table: Array, ready: Array, ask: Ask, current_A: float, k: int) -> float:
     """Room of one cell at a current: `try_current` for it alone, with the same bits."""
     passed = current_A * ask.horizon_s * ready[SOC_PER_AS, k]
@@ -312,7 +314,7 @@ def room_of(cell: Cell, table: Array, ready: Array, ask: Ask, current_A: float, 
     return room_V
 
 
-@part
+@kernel
 def largest(
     cell: Cell,
     table: Array,
@@ -345,7 +347,7 @@ def largest(
     return 0.0, worst
 
 
-@part
+@kernel
 def own_current(cell: Cell, table: Array, ready: Array, ask: Ask, high_A: float, high_V: float, k: int) -> float:
     """The largest current of one cell that leaves room, where `high_A` leaves none (`high_V`, negative).
 
@@ -370,7 +372,7 @@ def own_current(cell: Cell, table: Array, ready: Array, ask: Ask, high_A: float,
     return low_A
 
 
-@part
+@kernel
 def lowest_V(end: Array) -> float:
     """Lowest voltage of the string on the way, at the current that was tried last."""
     total_V = 0.0
@@ -379,7 +381,7 @@ def lowest_V(end: Array) -> float:
     return total_V
 
 
-@part
+@kernel
 def in_series(table: Array, cells: Cells) -> tuple[float, float]:
     """R0, and all resistance, of the cells of a string in series [ohm]."""
     first_ohm, all_ohm = 0.0, 0.0

@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-from packhorse.compiled import part
+from packhorse.compiled import kernel, part
 from packhorse.estimation import outlook
 from packhorse.estimation.belief import SOC_ROW
 from packhorse.estimation.energy import ASSUMED_RATE_C
-from packhorse.estimation.health import CAPACITY, HEALTHS, RESISTANCE, USABLE, VALUE, VARIANCE, usable
+from packhorse.estimation.health import CAPACITY, HEALTHS, RESISTANCE, USABLE, VALUE, VARIANCE, new_Wh, usable
 from packhorse.estimation.power import HORIZONS, pack_power
 from packhorse.estimation.temperature import cell_degC
 from packhorse.pack.words import Array, Belief, Estimate, Frame, Pack
@@ -30,6 +30,7 @@ def summary(pack: Pack, belief: Belief, health: Array, frame: Frame, contactor: 
     string_A, string_W = np.zeros((strings, 2, HORIZONS)), np.zeros((strings, 2, HORIZONS))
     connected, first_ohm, all_ohm = np.zeros(strings), np.zeros(strings), np.zeros(strings)
     healths, health_sigma = np.empty((strings, HEALTHS)), np.empty((strings, USABLE))
+    of_new_Wh = new_Wh(pack.cell, ASSUMED_RATE_C)
     total, total_sigma, energy_kWh, energy_sigma_kWh = 0.0, 0.0, 0.0, 0.0
     for s in range(strings):
         low, high = extremes(belief.soc[s])
@@ -48,7 +49,7 @@ def summary(pack: Pack, belief: Belief, health: Array, frame: Frame, contactor: 
         if belief.started > 0.0 and joined(contactor, frame.contactor, s):
             first_ohm[s], all_ohm[s] = outlook.power_of(pack, cells, string_A[s], string_W[s])
             connected[s] = 1.0
-        report(pack, health[s], degC.min(), healths[s], health_sigma[s])
+        report(pack, health[s], degC.min(), of_new_Wh, healths[s], health_sigma[s])
     _total_A, power_W = pack_power(connected, first_ohm, all_ohm, string_A, string_W)
     return Estimate(
         string_soc=string_soc,
@@ -67,7 +68,7 @@ def summary(pack: Pack, belief: Belief, health: Array, frame: Frame, contactor: 
     )
 
 
-@part
+@kernel
 def extremes(soc: Array) -> tuple[int, int]:
     """Places of the least and the most charge."""
     low, high = 0, 0
@@ -77,16 +78,17 @@ def extremes(soc: Array) -> tuple[int, int]:
     return low, high
 
 
-@part
+@kernel
 def joined(told: Array, heard: Array, s: int) -> bool:
     """Whether a string is on the link: told so, and not heard to be open."""
     heard_open = heard[s, 0] == 0.0 or heard[s, 1] == 0.0
     return told[s, 0] > 0.0 and told[s, 1] > 0.0 and not heard_open
 
 
-@part
-def report(pack: Pack, record: Array, coldest_degC: float, healths: Array, sigma: Array) -> None:
+@kernel
+def report(pack: Pack, record: Array, coldest_degC: float, of_new_Wh: float, healths: Array, sigma: Array) -> None:
     """Healths of one string from its records: capacity, resistance, and usable now."""
     for which in range(USABLE):
         healths[which], sigma[which] = record[which, VALUE], math.sqrt(record[which, VARIANCE])
-    healths[USABLE] = usable(pack.cell, healths[CAPACITY], healths[RESISTANCE], coldest_degC, ASSUMED_RATE_C)
+    capacity, resistance = healths[CAPACITY], healths[RESISTANCE]
+    healths[USABLE] = usable(pack.cell, capacity, resistance, coldest_degC, ASSUMED_RATE_C, of_new_Wh)

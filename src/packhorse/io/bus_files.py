@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,4 +21,5 @@ def read_dbc(path: Path, needed: Iterable[str] = ()) -> Plan:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         text = content.decode("cp1252", errors="replace")
+    logging.getLogger("cantools").setLevel(logging.ERROR)  # what it warns of is refused below, in one line
     return dbc.load(text, str(path), needed)

@@ -74,10 +74,13 @@ class Held(NamedTuple):
 class BusTable(Table):
     """A recorded bus, decoded and brought to rows in a folder that goes with it."""
 
-    def __init__(self, path: Path, folder: tempfile.TemporaryDirectory[str], files: list[Path]) -> None:
+    def __init__(
+        self, path: Path, folder: tempfile.TemporaryDirectory[str], files: list[Path], unheard: list[str]
+    ) -> None:
         frame = pl.scan_parquet(files)
         rows = int(frame.select(pl.len()).collect().item())
         super().__init__(path, frame, frame.collect_schema(), rows, first_line=0)
+        self.unheard = unheard
         self._folder = folder
 
 
@@ -108,8 +111,7 @@ def open_bus_table(
                 table.write_parquet(files[-1])
         if progress is not None:
             progress(log.frames)
-    rows.must_have_heard()
-    return BusTable(log.path, folder, files)
+    return BusTable(log.path, folder, files, rows.unheard())
 
 
 class Rows:
@@ -135,13 +137,12 @@ class Rows:
             yield self._table(rows_s, said)
         self._held = [Held(one.time_s[-1:], one.value[-1:]) for one in said]
 
-    def must_have_heard(self) -> None:
-        """Refuse a log on which nothing of what the mapping names was heard. Raises ReadError."""
+    def unheard(self) -> list[str]:
+        """Signals of the mapping that were never said. Raises ReadError where that is all of them."""
         if not self._speakers:
             named = ", ".join(one.name for one in self._signals[:3])
-            raise ReadError(
-                f"{self._path}: none of the signals of the mapping is on this bus ({named} ...); check both"
-            )
+            raise ReadError(f"{self._path}: no signal of the mapping is on this bus ({named} ...); check both")
+        return [one.name for k, one in enumerate(self._signals) if k not in self._speakers]
 
     def _forward(self, time_s: Array) -> Array:
         """Times that never fall: small disorder stands still, a clock that was set back goes on."""

@@ -16,3 +16,7 @@ class ReadError(Error):
 
 class WriteError(Error):
     """Results cannot be written; nothing half-written is left behind."""
+
+
+class BusError(Error):
+    """A bus cannot be opened, or is gone."""

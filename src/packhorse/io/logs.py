@@ -321,7 +321,8 @@ def bus_log(
     rules = must_fit(rules, where, pack)
     table = open_bus_table(found, plan, rules, pack, progress)
     log = checked(table, with_ages(rules, pack), where, pack)
-    log.complaint = found.complaint()
+    unheard = f"never heard: {', '.join(table.unheard[:6])}" if table.unheard else ""
+    log.complaint = "; ".join(said for said in (found.complaint(), unheard) if said)
     return log
 
 

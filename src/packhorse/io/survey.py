@@ -24,7 +24,7 @@ LAMPS = ("protect", "amber", "red", "malfunction")
 NO_FAULT_SPN = 0
 
 
-class Fault(NamedTuple):
+class Trouble(NamedTuple):
     """A trouble code as a node reports it."""
 
     bus: int
@@ -73,7 +73,7 @@ class Survey:
     """What is known of a bus so far."""
 
     voices: dict[int, Voice] = field(default_factory=dict)
-    faults: Counter[Fault] = field(default_factory=Counter)
+    faults: Counter[Trouble] = field(default_factory=Counter)
     lamps: dict[tuple[int, int], set[str]] = field(default_factory=dict)
     signals: dict[str, Range] = field(default_factory=dict)
     transport: dict[str, int] = field(default_factory=dict)
@@ -122,7 +122,7 @@ class Survey:
         for (bus, sender, content), count in said.items():
             self.lamps.setdefault((bus, sender), set()).update(lit(content))
             for spn, fmi in trouble_codes(content):
-                fault = Fault(bus, sender, spn, fmi)
+                fault = Trouble(bus, sender, spn, fmi)
                 if fault in self.faults or len(self.faults) < MOST_FAULTS:
                     self.faults[fault] += count
 

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from packhorse.cell import physics
-from packhorse.compiled import part
+from packhorse.compiled import kernel, part
 from packhorse.pack.known import LARGEST, known
 from packhorse.pack.words import Array, Control, Frame, Pack, Signal, Watch
 
@@ -61,7 +61,7 @@ def judge(pack: Pack, frame: Frame, watch: Watch, control: Control) -> tuple[Arr
     return signal, place
 
 
-@part
+@kernel
 def voltages(pack: Pack, frame: Frame, s: int, signal: Array, place: Array) -> None:
     """Worst cells, spread, sum of cells against the string's own voltage."""
     high, low, total, missing = -math.inf, math.inf, 0.0, 0
@@ -93,7 +93,7 @@ def voltages(pack: Pack, frame: Frame, s: int, signal: Array, place: Array) -> N
     signal[STRING_MIN_V, s] = string_V if measured else total
 
 
-@part
+@kernel
 def temperatures(pack: Pack, frame: Frame, s: int, signal: Array, place: Array) -> None:
     """Worst probes; those of charging apply only while charge flows: in the frost a plugged truck first warms up."""
     high, low, missing = -math.inf, math.inf, 0
@@ -121,7 +121,7 @@ def temperatures(pack: Pack, frame: Frame, s: int, signal: Array, place: Array) 
     signal[COOLANT_MAX_DEGC, s] = outlet if outlet > inlet or not known(inlet) else inlet
 
 
-@part
+@kernel
 def rating_A(pack: Pack, degC_low: float, degC_high: float, column: int) -> float:
     """Ten-second rating over the temperatures heard, never below `LEAST_RATING` of that at room temperature."""
     room = physics.over_degC(pack.cell.degC_nodes, ROOM_DEGC, column)
@@ -132,7 +132,7 @@ def rating_A(pack: Pack, degC_low: float, degC_high: float, column: int) -> floa
     return worst if worst > LEAST_RATING * room else LEAST_RATING * room
 
 
-@part
+@kernel
 def currents(pack: Pack, frame: Frame, control: Control, s: int, signal: Array) -> None:
     """Current against the ten-second ratings, on open strings, and against the strings beside it."""
     current_A = frame.string_A[s] if known(frame.string_A[s]) else math.nan
@@ -155,7 +155,7 @@ def currents(pack: Pack, frame: Frame, control: Control, s: int, signal: Array) 
     signal[STRING_DISAGREEMENT_SHARE, s] = abs(current_A - mean) / scale if applies else -math.inf
 
 
-@part
+@kernel
 def circuits(pack: Pack, frame: Frame, control: Control, s: int, signal: Array, place: Array) -> None:
     """Isolation, interlock, contactor feedback, precharge. Fitted and silent counts as the worst."""
     isolation = frame.isolation_ohm if not frame.isolation_ohm > LARGEST else LARGEST

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from packhorse.compiled import part
+from packhorse.compiled import kernel, part
 from packhorse.pack.known import known
 from packhorse.pack.words import Array, Frame, Pack, Reaction, Watch
 
@@ -102,7 +102,7 @@ def verdict(pack: Pack, active: Array) -> Verdict:
     return Verdict(reaction, discharge, charge)
 
 
-@part
+@kernel
 def shares(pack: Pack, reaction: float) -> tuple[float, float]:
     """Which share of the discharge and of the charge limit a reaction leaves.
 

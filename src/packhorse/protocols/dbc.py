@@ -7,17 +7,23 @@ A message belongs to J1939 where the DBC says so (`VFrameFormat`), or where its 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from packhorse.pack.load import ConfigurationError
+from packhorse.protocols.frames import LONGEST_MESSAGE
 from packhorse.protocols.plan import ANY_SENDER, Kind, Message, Plan, Signal, build
 
 if TYPE_CHECKING:
     from cantools.database.can import Message as Parsed
 
 LONGEST_DBC = 64 * 2**20
-MOST_SIGNALS, MOST_RANGES = 200_000, 4096
+MOST_SIGNALS, MOST_RANGES, MOST_SELECTED = 200_000, 4096, 1_000_000
+MESSAGE_LENGTH = re.compile(r"\bBO_\s+\d+\s+\w+\s*:\s*(\d+)")
+SIGNAL_PLACE = re.compile(r":\s*(\d+)\s*\|\s*(\d+)\s*@")
+SELECTED = re.compile(r"\bSG_MUL_VAL_\b([^;]*)")
+SELECTED_RANGE = re.compile(r"(\d+)\s*-\s*(\d+)")
 
 
 def load(text: str, name: str, needed: Iterable[str] = ()) -> Plan:
@@ -27,6 +33,7 @@ def load(text: str, name: str, needed: Iterable[str] = ()) -> Plan:
     """
     if len(text) > LONGEST_DBC:
         raise ConfigurationError(f"{name}: {len(text) >> 20} MB is too long for a DBC; give another file")
+    _must_be_small(text, name)
     try:
         plan = build([_message(parsed) for parsed in _parse(text, name)])
     except ConfigurationError:
@@ -35,6 +42,26 @@ def load(text: str, name: str, needed: Iterable[str] = ()) -> Plan:
         raise ConfigurationError(f"{name}: {error}") from error
     must_have(plan, needed, name)
     return plan
+
+
+def _must_be_small(text: str, name: str) -> None:
+    """Refuse numbers of which a parser makes lists: a few bytes of text would take all memory."""
+    most_bits = 8 * LONGEST_MESSAGE
+    if any(_beyond(found[1], LONGEST_MESSAGE) for found in MESSAGE_LENGTH.finditer(text)):
+        raise ConfigurationError(f"{name}: a message has more than {LONGEST_MESSAGE} bytes; correct it")
+    if any(_beyond(found[1], most_bits) or _beyond(found[2], most_bits) for found in SIGNAL_PLACE.finditer(text)):
+        raise ConfigurationError(f"{name}: a signal begins or ends beyond {most_bits} bits; correct it")
+    selected = 0
+    for said in SELECTED.finditer(text):
+        for low, high in SELECTED_RANGE.findall(said[1]):
+            selected += MOST_SELECTED if _beyond(high, 2**32) else max(int(high) - int(low[:20]), 0)
+    if selected >= MOST_SELECTED:
+        raise ConfigurationError(f"{name}: multiplexers select more than {MOST_SELECTED} values; correct SG_MUL_VAL_")
+
+
+def _beyond(number: str, most: int) -> bool:
+    """Whether a number is larger, however long it is written."""
+    return len(number.lstrip("0")) > 12 or int(number) > most
 
 
 def must_have(plan: Plan, needed: Iterable[str], name: str) -> None:

@@ -147,7 +147,8 @@ def find(tables: Tables, identifier: np.uint32, extended: bool) -> int:
 def look_up(tables: Tables, key: np.uint64) -> int:
     """The message of a key, or UNKNOWN."""
     table = tables.lookup
-    slot, last = (key * SPREAD) >> np.uint64(tables.probes[SLOT_SHIFT]), np.uint64(table.shape[0] - 1)
+    folded, last = (key ^ (key >> plans.FOLD)) & plans.WORD, np.uint64(table.shape[0] - 1)
+    slot = ((folded * SPREAD) & plans.WORD) >> np.uint64(tables.probes[SLOT_SHIFT])
     while table[slot, 0] != np.uint64(0):
         if table[slot, 0] == key:
             return int(np.int64(table[slot, 1]))
@@ -251,7 +252,7 @@ def convert_few(
                 word = words[first[m] + k]
                 raw = ((swapped(word) if tables.signal[s, MOTOROLA] else word) >> shift) & mask
                 none[s, 1] += int(raw > limit)
-                value = np.float64(np.int64((raw ^ sign) - sign)) * tables.linear[s, 0] + tables.linear[s, 1]
+                value = np.float64(np.int64(raw ^ sign) - np.int64(sign)) * tables.linear[s, 0] + tables.linear[s, 1]
                 values[place[s] + k] = np.nan if raw > limit else value
 
 
@@ -272,13 +273,13 @@ def convert(signal: Index, linear: Array, words: Words, out: Array) -> int:
         for k in range(words.size):
             raw = (swapped(words[k]) >> shift) & mask
             none += int(raw > limit)
-            value = np.float64(np.int64((raw ^ sign) - sign)) * scale + offset
+            value = np.float64(np.int64(raw ^ sign) - np.int64(sign)) * scale + offset
             out[k] = np.nan if raw > limit else value
     else:
         for k in range(words.size):
             raw = (words[k] >> shift) & mask
             none += int(raw > limit)
-            value = np.float64(np.int64((raw ^ sign) - sign)) * scale + offset
+            value = np.float64(np.int64(raw ^ sign) - np.int64(sign)) * scale + offset
             out[k] = np.nan if raw > limit else value
     return none
 
@@ -354,9 +355,11 @@ def number(signal: Index, raw: np.uint64) -> float:
     kind = signal[KIND]
     if kind == UNSIGNED:
         return np.float64(raw)
+    if kind == SIGNED and signal[BITS] == 64:
+        return np.float64(np.int64(raw))
     if kind == SIGNED:
         sign = np.uint64(1) << np.uint64(signal[BITS] - 1)
-        return np.float64(np.int64((raw ^ sign) - sign))
+        return np.float64(np.int64(raw ^ sign) - np.int64(sign))
     if kind == FLOAT32:
         return np.float64(np.uint32(raw).view(np.float32))
     return np.uint64(raw).view(np.float64)

@@ -122,7 +122,7 @@ def raw_of(tables: Tables, s: int, value: float, j1939: bool) -> tuple[np.uint64
     if signal[KIND] > SIGNED:
         return float_bits(signal[KIND], scaled), True
     if not np.isfinite(value):
-        return mask, j1939
+        return (mask if signal[BITS] > 1 else np.uint64(0)), j1939
     whole = np.rint(scaled)
     if signal[KIND] == SIGNED:
         half = TWO_63 / 2.0 ** (64 - signal[BITS])
@@ -136,8 +136,15 @@ def raw_of(tables: Tables, s: int, value: float, j1939: bool) -> tuple[np.uint64
 
 @part
 def error_code(bits: np.uint64, mask: np.uint64) -> np.uint64:
-    """How J1939 says that a reading is wrong: 0xFE in the uppermost byte, or all bits but the lowest."""
-    return mask - (ONE << (bits - np.uint64(8))) if bits >= np.uint64(8) else mask - ONE
+    """How J1939 says that a reading is wrong: 0xFE in the uppermost byte, or all bits but the lowest of two or four.
+
+    Other short fields have no such code: not available says the least wrong, and a single bit is left 0.
+    """
+    if bits >= np.uint64(8):
+        return mask - (ONE << (bits - np.uint64(8)))
+    if bits == np.uint64(2) or bits == np.uint64(4):
+        return mask - ONE
+    return mask if bits > ONE else np.uint64(0)
 
 
 @part

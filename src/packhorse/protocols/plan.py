@@ -25,7 +25,9 @@ SLOT_SHIFT, EXACT, SENDER, GROUP = range(4)
 """What a key is made of: the whole identifier, PGN and source address, the PGN. Before them: how a key is hashed."""
 ANY_SENDER = 0xFE
 """The null address: nobody sends data from it, so that an identifier with it stands for every sender."""
-PAGE, SPREAD = np.uint64(0x3FFFF), np.uint64(0x9E3779B97F4A7C15)
+PAGE = np.uint64(0x3FFFF)
+FOLD, SPREAD, WORD = np.uint64(20), np.uint64(0x9E3779B1), np.uint64(0xFFFFFFFF)
+"""How a key is hashed: folded to 32 bits, then multiplied, which 64 bits hold."""
 
 
 class Kind(IntEnum):
@@ -104,7 +106,7 @@ FIRST, COUNT, LENGTH, J1939, CHECK, CHECK_BYTE, POLYNOMIAL, INIT, XOR, PREFIX = 
 COUNTER_START, COUNTER_BITS, COUNTER_TOP, MESSAGE_COLUMNS = 10, 11, 12, 13
 SHIFT, BITS, KIND, MOTOROLA, FIRST_BYTE, LAST_BYTE, LIMIT, SELECTOR, FIRST_RANGE, RANGES, OWNER = range(11)
 WINDOW_SHIFT, PLAIN, SIGNAL_COLUMNS = 11, 12, 13
-"""PLAIN: a whole number of up to 63 bits, or signed, in the first eight bytes, that no multiplexer selects."""
+"""PLAIN: a whole number of up to 63 bits in the first eight bytes, that no multiplexer selects."""
 
 
 class Plan(NamedTuple):
@@ -206,7 +208,7 @@ def _signal_row(message: Message, signal: Signal) -> list[int]:
 
 
 def _plain(signal: Signal) -> int:
-    whole = signal.kind == Kind.SIGNED or (signal.kind == Kind.UNSIGNED and signal.bits < 64)
+    whole = signal.kind in (Kind.SIGNED, Kind.UNSIGNED) and signal.bits < 64
     return int(whole and _bytes_of(signal)[1] < 8 and not signal.selector)
 
 
@@ -240,10 +242,11 @@ def _lookup(messages: Sequence[Message]) -> tuple[NDArray[np.uint64], Index]:
             found = f"{message.name} and {messages[other].name} both have identifier {message.id:#x}"
             raise ValueError(f"{found}; leave one of them out")
     slots = 1 << max(3, (4 * len(owners)).bit_length())
-    probes[SLOT_SHIFT] = 65 - slots.bit_length()
+    probes[SLOT_SHIFT] = 33 - slots.bit_length()
     table = np.zeros((slots, 2), dtype=np.uint64)
     for key, number in owners.items():
-        slot = (key * int(SPREAD) & 0xFFFFFFFFFFFFFFFF) >> int(probes[SLOT_SHIFT])
+        folded = (key ^ key >> int(FOLD)) & int(WORD)
+        slot = (folded * int(SPREAD) & int(WORD)) >> int(probes[SLOT_SHIFT])
         while table[slot, 0] != 0:
             slot = (slot + 1) % slots
         table[slot] = key, number

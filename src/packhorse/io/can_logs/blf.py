@@ -178,18 +178,16 @@ def walk(data: Bytes, start_s: float) -> Walked:
     length, start = np.empty(most, np.uint16), np.empty(most, np.int64)
     found, damaged, at = 0, 0, 0
     while True:
-        at, skipped = next_object(data, at)
-        damaged += skipped
+        if at + SMALLEST_OBJECT <= data.size and u32(data, at) != LOBJ:
+            at, skipped = next_object(data, at)
+            damaged += skipped
         if at + SMALLEST_OBJECT > data.size:
             break
         size, kind = u32(data, at + 8), u32(data, at + 12)
-        if size < SMALLEST_OBJECT:
+        if not SMALLEST_OBJECT <= size <= LARGEST_CONTAINER:
             damaged, at = damaged + 1, at + 4
             continue
         if at + size > data.size:
-            if size > LARGEST_CONTAINER:
-                damaged, at = damaged + 1, at + 4
-                continue
             break
         body = at + (40 if u16(data, at + 6) == 2 else 32)
         one = frame_of(data, kind, body, at + size, u16(data, at + 4))

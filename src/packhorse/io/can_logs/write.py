@@ -1,4 +1,4 @@
-"""Frames out: candump and BLF as they come, so that a crash loses the last second and no more; Parquet at the end."""
+"""Frames out: candump and BLF as they come, so that a crash loses what came since the last `flush`; Parquet whole."""
 
 from __future__ import annotations
 
@@ -20,7 +20,21 @@ from packhorse.io.can_logs import parquet
 from packhorse.io.can_logs.blf import CAN_ERROR_EXT, CAN_FD, CAN_MESSAGE, CONTAINER, HEADER, OBJECT, SIGNATURE, ZLIB
 from packhorse.io.errors import WriteError
 from packhorse.io.results import said
-from packhorse.protocols.frames import BRS, ERROR, ESI, EXTENDED, FD, REMOTE, SENT, CanFrames, payload, rows, take
+from packhorse.protocols.frames import (
+    BRS,
+    ERROR,
+    ESI,
+    EXTENDED,
+    FD,
+    LONG,
+    LONGEST_FRAME,
+    REMOTE,
+    SENT,
+    CanFrames,
+    payload,
+    rows,
+    take,
+)
 
 ENDINGS = (".log", ".blf", ".parquet")
 HEADER_BYTES, CONTAINER_BYTES = 144, 128 * 1024
@@ -55,7 +69,10 @@ class Writer(Protocol):
     """Takes frames, block by block."""
 
     def take(self, frames: CanFrames) -> None:
-        """Write some frames behind those before."""
+        """Write some frames behind those before. Messages of several packets are left out: their packets are there."""
+
+    def flush(self) -> None:
+        """Give the file all that was taken; on a live bus once a second."""
 
 
 @contextmanager
@@ -82,12 +99,21 @@ class Candump:
         self._file = file
 
     def take(self, frames: CanFrames) -> None:
-        """Write some frames; what came by transport messages is in its packets already."""
-        self._file.write("".join(_candump_line(frames, k) for k in range(frames.id.size)).encode())
+        """Write some frames."""
+        alone = single(frames)
+        self._file.write("".join(_candump_line(alone, k) for k in range(alone.id.size)).encode())
+
+    def flush(self) -> None:
+        """Nothing waits here but in the file itself."""
         self._file.flush()
 
     def finish(self) -> None:
         """Nothing is left to do."""
+
+
+def single(frames: CanFrames) -> CanFrames:
+    """The frames that were one on the bus."""
+    return take(frames, ((frames.flags & LONG) == 0) & (frames.length <= LONGEST_FRAME))
 
 
 def _candump_line(frames: CanFrames, k: int) -> str:
@@ -116,26 +142,31 @@ class Blf:
         self._write_header()
 
     def take(self, frames: CanFrames) -> None:
-        """Write some frames; what is not a frame of its own (transport messages) is left out."""
-        single = take(frames, frames.length <= 64)
-        if single.id.size == 0:
+        """Write some frames."""
+        alone = single(frames)
+        if alone.id.size == 0:
             return
         if self._start_s is None:
-            first_s = float(np.nanmin(single.time_s))
+            first_s = float(np.nanmin(alone.time_s))
             self._start_s = int(first_s * 1000) / 1000 if first_s >= EARLIEST_S else 0.0
             self._write_header()
-        self._stop_s = float(single.time_s[-1])
-        self._objects += single.id.size
-        self._waiting += objects(single, self._start_s)
+        self._stop_s = float(alone.time_s[-1])
+        self._objects += alone.id.size
+        self._waiting += objects(alone, self._start_s)
         while len(self._waiting) >= CONTAINER_BYTES:
             self._write_container(bytes(self._waiting[:CONTAINER_BYTES]))
             del self._waiting[:CONTAINER_BYTES]
 
-    def finish(self) -> None:
-        """Write what is waiting, and the header with what is known now."""
+    def flush(self) -> None:
+        """Write what is waiting as a container of its own."""
         if self._waiting:
             self._write_container(bytes(self._waiting))
             self._waiting.clear()
+        self._file.flush()
+
+    def finish(self) -> None:
+        """Write what is waiting, and the header with what is known now."""
+        self.flush()
         self._write_header()
 
     def _write_container(self, content: bytes) -> None:
@@ -143,7 +174,6 @@ class Blf:
         size = 32 + len(packed)
         head = struct.pack("<4sHHLLH6xL4x", OBJECT, 16, 1, size, CONTAINER, ZLIB, len(content))
         self._file.write(head + packed + bytes(size % 4))
-        self._file.flush()
         self._inflated += len(content) + 32
 
     def _write_header(self) -> None:
@@ -225,8 +255,11 @@ class _Parts:
     def take(self, frames: CanFrames) -> None:
         """Write some frames as one part."""
         part = self._beside / f"{len(self.parts):06d}.parquet"
-        parquet.table(frames).write_parquet(part)
+        parquet.table(single(frames)).write_parquet(part)
         self.parts.append(part)
+
+    def flush(self) -> None:
+        """Each part is a file already."""
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from packhorse.estimation.temperature import ROOM_DEGC
 from packhorse.io.cell_logs import CellLog
-from packhorse.lab.identify.circuit import BLOCK, Shape, layout
+from packhorse.lab.identify.circuit import Shape
 from packhorse.lab.identify.describe import Errors, chemistry_of, describe
 from packhorse.lab.identify.errors import blind_fits, bounded, left_out, measure
 from packhorse.lab.identify.settled import known_of, start_of, typical_ohm
@@ -21,16 +21,15 @@ from packhorse.lab.identify.solve import (
     Fit,
     Known,
     Piece,
+    Seen,
     bounds,
     centre_of,
     counted,
+    drop_V,
     found,
-    matrix_of,
     moved,
-    ocv_at,
     prior,
-    row_weight,
-    slope_at,
+    seen,
     solution,
     sums,
 )
@@ -92,10 +91,10 @@ def identified(training: Training, name: str, say: Callable[[str, float], None])
     shape = best_shape(known, speaking(known, pieces), RATES[chemistry], say)
     say("circuit", 0.6)
     pieces = aged(known, shape, pieces)
-    fit = fitted(known, shape, pieces)
+    fit = fitted(known, shape, ready(known, pieces))
     for _ in range(ANCHORINGS):
         pieces = [moved(known, shape, piece, fit.unknowns) for piece in pieces]
-        fit = fitted(known, shape, pieces)
+        fit = fitted(known, shape, ready(known, pieces))
     say("model error", 0.8)
     left = list(left_out(known, shape, pieces, fit))
     blind = (
@@ -128,26 +127,25 @@ def placed(known: Known, piece: Piece, pieces: list[Piece]) -> Piece:
     room = (-float(piece.soc.min()), 1.0 - float(piece.soc.max()))
     moves = [move for move in np.arange(-0.24, 0.25, 0.04) if room[0] - 0.05 <= move <= room[1] + 0.05] or [0.0]
     tried = [piece._replace(soc=piece.soc + move) for move in moves]
-    costs = [cost(known, shape, [*slow, one]) + fixed_cost(known, one) for one in tried]
+    beside = ready(known, slow)
+    costs = [cost(known, shape, [*beside, one]) + fixed_cost(one) for one in ready(known, tried)]
     return tried[int(np.argmin(costs))]
 
 
-def aged(known: Known, shape: Shape, pieces: list[Piece]) -> list[Piece]:
-    """The logs, those marked that were taken of an aged cell: they empty it by far more or less than they count.
+def fixed_cost(one: Seen) -> float:
+    """What the OCV alone leaves of a log's voltage, squared and weighted; no fit changes it."""
+    return float(one.rest_V @ (one.worth * one.rest_V))
 
-    Less is no sign: the label of a slow test, the rate and the tester's clock all differ by a few percent.
+
+def aged(known: Known, shape: Shape, pieces: list[Piece]) -> list[Piece]:
+    """The logs, those marked that are of an aged cell: their voltage says that they went much farther than they count.
+
+    A few percent say nothing: the end of the slow test and the rate do as much.
     """
     doubted = [piece._replace(aged=piece.works and float(np.ptp(piece.soc)) > LONG_SOC) for piece in pieces]
-    unknowns = fitted(known, shape, doubted).unknowns
+    unknowns = fitted(known, shape, ready(known, doubted)).unknowns
     told = [found(known, shape, piece, unknowns)[-1] if piece.aged else 0.0 for piece in doubted]
     return [piece._replace(aged=abs(share) > AGED) for piece, share in zip(pieces, told, strict=True)]
-
-
-def fixed_cost(known: Known, piece: Piece) -> float:
-    """What the OCV alone leaves of a piece's voltage, squared and weighted; no fit changes it."""
-    rest_V = piece.log.cell_V - ocv_at(known, piece.soc, piece.log.cell_degC)
-    worth = row_weight(piece, slope_at(known, piece))
-    return float(rest_V @ (worth * rest_V))
 
 
 def speaking(known: Known, pieces: list[Piece]) -> list[Piece]:
@@ -160,21 +158,26 @@ def speaking(known: Known, pieces: list[Piece]) -> list[Piece]:
     return chosen
 
 
-def fitted(known: Known, shape: Shape, pieces: list[Piece]) -> Fit:
+def ready(known: Known, pieces: list[Piece]) -> list[Seen]:
+    """Logs made ready to be fitted."""
+    return [seen(known, piece) for piece in pieces]
+
+
+def fitted(known: Known, shape: Shape, logs: list[Seen]) -> Fit:
     """The best fit of a shape to all logs and to what is believed beforehand."""
     capacity_Ah = float(known.capacity_Ah.max())
     typical = np.array([0.3 * typical_ohm(capacity_Ah, degC) for degC in known.centres])
     matrix, right = prior(known, typical, shape.activation_K)
-    each = [sums(known, shape, piece) for piece in pieces]
+    each = [sums(known, shape, one) for one in logs]
     for one in each:
         matrix += one.matrix
         right += one.right
     return Fit(matrix, right, each, solution(matrix, right, bounds(known.centres.size)))
 
 
-def cost(known: Known, shape: Shape, pieces: list[Piece]) -> float:
+def cost(known: Known, shape: Shape, logs: list[Seen]) -> float:
     """What the best fit of a shape leaves of the voltage, squared and weighted."""
-    fit = fitted(known, shape, pieces)
+    fit = fitted(known, shape, logs)
     return float(fit.unknowns @ fit.matrix @ fit.unknowns - 2.0 * (fit.right @ fit.unknowns))
 
 
@@ -187,21 +190,12 @@ def best_shape(known: Known, pieces: list[Piece], rates: tuple[float, ...], say:
         "activation_K": ACTIVATION_K,
         "hysteresis_rate": rates,
     }
-    done = 0
+    logs, done = ready(known, pieces), 0
     for field, values in choices.items():
         costs = {}
         for value in values:
-            costs[value] = cost(known, best._replace(**{field: value}), pieces)
+            costs[value] = cost(known, best._replace(**{field: value}), logs)
             done += 1
             say("time constants", 0.05 + 0.5 * done / sum(map(len, choices.values())))
         best = best._replace(**{field: min(costs, key=lambda value: costs[value])})
     return best
-
-
-def drop_V(known: Known, shape: Shape, piece: Piece, x: Array) -> Array:
-    """Voltage over the resistances of the solution, row by row."""
-    place, total = layout(), np.zeros(piece.soc.size)
-    for block, matrix in matrix_of(known, shape, piece)[0].items():
-        for part in place.resistance:
-            total -= matrix[:, part] @ x[block * BLOCK : (block + 1) * BLOCK][part]
-    return total

@@ -13,10 +13,13 @@ from packhorse.lab.identify.circuit import (
     OCV_NODES,
     R_NODES,
     Shape,
+    Walk,
     arrhenius,
-    columns,
     hat,
     layout,
+    modelled_V,
+    normal,
+    walk_of,
 )
 from packhorse.lab.identify.training import moved_Ah, nearest, typical_degC
 from packhorse.pack.compile import SOC_GRID
@@ -114,11 +117,9 @@ def counted(known: Known, log: CellLog, start: float) -> Array:
     return start - moved_Ah(log) / capacity_Ah
 
 
-def matrix_of(known: Known, shape: Shape, piece: Piece) -> tuple[dict[int, Array], Array]:
-    """Blocks of one log's matrix, and the voltage to explain: measured minus the OCV of the slow tests."""
-    capacity_Ah = float(np.mean(known.capacity_Ah))
-    blocks = columns(piece.log, piece.soc, known.centres, shape, capacity_Ah, piece.start_h)
-    return blocks, piece.log.cell_V - ocv_at(known, piece.soc, piece.log.cell_degC)
+def walk(known: Known, shape: Shape, piece: Piece) -> Walk:
+    """A log as the circuit walks through it."""
+    return walk_of(piece.log, piece.soc, shape, float(np.mean(known.capacity_Ah)), piece.start_h)
 
 
 def slope_at(known: Known, piece: Piece) -> Array:
@@ -132,10 +133,21 @@ def row_weight(piece: Piece, slope_V: Array) -> Array:
     return WEIGHT[piece.kind] / ((ROW_SIGMA_V**2 + (slope_V * COUNT_SIGMA) ** 2) * CORRELATED_ROWS)
 
 
-def freedoms(piece: Piece) -> tuple[Array, Array]:
-    """What of a log's SOC is not known, as what a whole unit of each adds to the SOC, (times, n); its precision, (n,).
+class Seen(NamedTuple):
+    """What of a log does not depend on the shape of the circuit."""
 
-    A start that was guessed, and the capacity of a cell that has aged since its slow tests.
+    piece: Piece
+    rest_V: Array  # (times,) measured minus the OCV of the slow tests
+    worth: Array  # (times,) of each row
+    freedom: Array  # (times, n) what a whole unit of each freedom adds to the SOC
+    freedom_V: Array  # (times, n) and to the voltage
+    precision: Array  # (n,) of what is known of each freedom beforehand
+
+
+def seen(known: Known, piece: Piece) -> Seen:
+    """A log made ready: what it leaves to the circuit, and what of its SOC is not known.
+
+    That is a start that was guessed, and the capacity of a cell that has aged since its slow tests.
     """
     columns, sigmas = [], []
     if piece.guessed:
@@ -144,56 +156,50 @@ def freedoms(piece: Piece) -> tuple[Array, Array]:
     if piece.aged:
         columns.append(piece.soc - piece.soc[0])
         sigmas.append(CAPACITY_PRIOR)
-    return np.array(columns).reshape(-1, piece.soc.size).T, 1.0 / np.array(sigmas) ** 2
-
-
-def sums(known: Known, shape: Shape, piece: Piece) -> Sums:
-    """Normal equations of one log over all blocks. What is not known of its SOC is projected out, with its prior."""
-    unknowns = BLOCK * known.centres.size
-    blocks, rest_V = matrix_of(known, shape, piece)
+    freedom = np.ascontiguousarray(np.array(columns).reshape(-1, piece.soc.size).T)
     slope_V = slope_at(known, piece)
+    rest_V = piece.log.cell_V - ocv_at(known, piece.soc, piece.log.cell_degC)
     worth = row_weight(piece, slope_V)
-    freedom, precision = freedoms(piece)
-    freedom_V = slope_V[:, None] * freedom
-    right, lever = np.zeros(unknowns), np.zeros((unknowns, precision.size))
-    matrix = np.zeros((unknowns, unknowns))
-    for a, left in blocks.items():
-        at = slice(a * BLOCK, (a + 1) * BLOCK)
-        right[at] = left.T @ (worth * rest_V)
-        lever[at] = left.T @ (worth[:, None] * freedom_V)
-        for b, other in blocks.items():
-            if b >= a:
-                part = left.T @ (worth[:, None] * other)
-                matrix[at, b * BLOCK : (b + 1) * BLOCK] = part
-                matrix[b * BLOCK : (b + 1) * BLOCK, at] = part.T
-    own = freedom_V.T @ (worth[:, None] * freedom_V) + np.diag(precision)
+    return Seen(piece, rest_V, worth, freedom, slope_V[:, None] * freedom, 1.0 / np.array(sigmas) ** 2)
+
+
+def sums(known: Known, shape: Shape, one: Seen) -> Sums:
+    """Normal equations of one log over all blocks. What is not known of its SOC is projected out, with its prior."""
+    rest_V, worth, freedom_V = one.rest_V, one.worth, one.freedom_V
+    matrix, right, lever = normal(walk(known, shape, one.piece), known.centres, shape, worth, rest_V, freedom_V)
+    if not one.precision.size:
+        return Sums(matrix, right)
+    own = freedom_V.T @ (worth[:, None] * freedom_V) + np.diag(one.precision)
     pull = freedom_V.T @ (worth * rest_V)
     return Sums(matrix - lever @ np.linalg.solve(own, lever.T), right - lever @ np.linalg.solve(own, pull))
 
 
 def found(known: Known, shape: Shape, piece: Piece, x: Array) -> Array:
-    """What the solution says of each of a log's `freedoms`, (n,)."""
-    slope_V = slope_at(known, piece)
-    worth = row_weight(piece, slope_V)
-    freedom, precision = freedoms(piece)
-    freedom_V = slope_V[:, None] * freedom
-    own = freedom_V.T @ (worth[:, None] * freedom_V) + np.diag(precision)
-    return np.asarray(np.linalg.solve(own, freedom_V.T @ (worth * residual(known, shape, piece, x))))
+    """What the solution says of each of a log's freedoms, (n,)."""
+    one = seen(known, piece)
+    left_V = one.rest_V - modelled_V(walk(known, shape, piece), known.centres, shape, x)
+    own = one.freedom_V.T @ (one.worth[:, None] * one.freedom_V) + np.diag(one.precision)
+    return np.asarray(np.linalg.solve(own, one.freedom_V.T @ (one.worth * left_V)))
 
 
 def moved(known: Known, shape: Shape, piece: Piece, x: Array) -> Piece:
     """The log with its SOC where the solution sees it, as far as it is not known beforehand."""
     shift = np.clip(found(known, shape, piece, x), -MOST_SHIFT, MOST_SHIFT)
-    return piece._replace(soc=piece.soc + freedoms(piece)[0] @ shift)
+    return piece._replace(soc=piece.soc + seen(known, piece).freedom @ shift)
 
 
 def residual(known: Known, shape: Shape, piece: Piece, x: Array) -> Array:
     """Measured minus modelled voltage of every row [V]."""
-    blocks, rest_V = matrix_of(known, shape, piece)
-    modelled = np.zeros(rest_V.size)
-    for a, left in blocks.items():
-        modelled += left @ x[a * BLOCK : (a + 1) * BLOCK]
-    return rest_V - modelled
+    rest_V = piece.log.cell_V - ocv_at(known, piece.soc, piece.log.cell_degC)
+    return np.asarray(rest_V - modelled_V(walk(known, shape, piece), known.centres, shape, x))
+
+
+def drop_V(known: Known, shape: Shape, piece: Piece, x: Array) -> Array:
+    """Voltage over the resistances of the solution, row by row."""
+    over = np.zeros((known.centres.size, BLOCK), dtype=bool)
+    for part in layout().resistance:
+        over[:, part] = True
+    return -modelled_V(walk(known, shape, piece), known.centres, shape, np.where(over.ravel(), x, 0.0))
 
 
 class Beforehand:

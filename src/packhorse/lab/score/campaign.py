@@ -163,6 +163,7 @@ class Campaign(Described):
     settle_s: Annotated[float, Field(ge=0, le=86_400)]
     offsets_per_h: list[Annotated[float, Field(gt=0)]] = Field(min_length=1)
     truth_quality: Text
+    label_points: Annotated[float, Field(ge=0, le=100)] = 0.0
     columns: Columns
     temperature: Temperature
     join: list[Text] = Field(default_factory=list)

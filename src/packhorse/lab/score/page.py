@@ -137,8 +137,18 @@ def missed(scores: Scores) -> list[list[str]]:
                 )
                 if math.isfinite(most) and not have <= most
             ]
-            found.append([row.family, row.split, row.group, row.variant, ", ".join(over)])
+            limit = limited(row, scores.labels.get(row.family, 0.0))
+            found.append([row.family, row.split, row.group, row.variant, ", ".join(over), limit])
     return found
+
+
+def limited(row: Row, label: float) -> str:
+    """What keeps a bar from being met, as far as the figures tell."""
+    if row.rmse < label:
+        return f"label: the error is within the {points(label)} points that the truth is good to"
+    if row.covered >= COVERED[0]:
+        return f"observability: {points(row.width, 1)} points are claimed, and hold the truth"
+    return f"model: the {points(row.width, 1)} points claimed hold the truth in only {share(row.covered)} of rows"
 
 
 def offsets(scores: Scores) -> list[list[str]]:
@@ -226,7 +236,7 @@ def body(scores: Scores, pictures: dict[str, str]) -> str:
         ]
     if missed(scores):
         parts.append("## Where a bar is not met")
-        parts.append(table(("family", "split", "logs of", "case", "by how much"), missed(scores)))
+        parts.append(table(("family", "split", "logs of", "case", "by how much", "what limits it"), missed(scores)))
     if offsets(scores):
         parts.append("## Is the offset found?")
         parts.append("Error of the estimated current offset at the end of one log, the worst of all logs and offsets.")

@@ -99,6 +99,7 @@ def run(
         capacity=sizes,
         skipped=skipped,
         truths={campaign.family: campaign.truth_quality for campaign in campaigns},
+        labels={campaign.family: POINT * campaign.label_points for campaign in campaigns},
         taken_s=time.monotonic() - begin_s,
     )
 

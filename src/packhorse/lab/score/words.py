@@ -136,6 +136,7 @@ class Scores(NamedTuple):
     capacity: list[CapacityRow]
     skipped: list[str]  # what could not be run, and why
     truths: dict[str, str]  # family -> how its truth was made
+    labels: dict[str, float]  # family -> how far that truth may be off at its worst [SOC]
     taken_s: float
 
 
