@@ -242,7 +242,8 @@ def test_a_string_may_do_what_its_worst_cell_may(which: list[tuple[str, Cells]])
     together = Cells(*(np.concatenate(each) for each in zip(*(cells for _, cells in which), strict=True)))
     current_A, _ = allowed(cell, together)
     alone_A = np.min([allowed(cell, cells)[0] for _, cells in which], axis=0)
-    assert np.all(current_A <= alone_A * (1 + 1e-9))
+    # every answer leaves room, but the search stops after a few steps, a hair below the largest that does
+    assert np.all(current_A <= alone_A * (1 + 1e-4) + 1e-9)
     # for 30 s the rating lies between the smallest of two ratings, which may be those of two different cells
     others = [0, 1, 3]
     assert current_A[:, others] == pytest.approx(alone_A[:, others], rel=1e-3, abs=1e-6 * cell.capacity_Ah)
