@@ -1,167 +1,43 @@
-"""Busses whose layout is known: a simulated drive, told by messages that dice lay out, among nodes of other kinds.
+"""Buses whose layout is known: a simulated drive, told by messages that dice lay out, among nodes of other kinds.
 
-Each seed is another bus: Intel or Motorola, plain or multiplexed cells, scales, offsets, signs, periods, names that
-carry nothing. What is where comes with it.
+Each seed is another bus: Intel or Motorola, plain or multiplexed cells, scales, offsets, signs, periods, a system whose
+messages are public, and more or less of what is easily taken for a battery. What is where comes with it.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
-from packhorse.pack.load import load_cell
-from packhorse.pack.words import Array
-from packhorse.protocols import frames
-from packhorse.protocols.frames import EXTENDED, CanFrames
-
-CELLS = ("nmc_60", "lfp_280", "nca_50")
-TICK_S = 0.1
+from synthetic_drives import TICK_S, drive
+from synthetic_known import SYSTEMS, decoys, known, limits, pedals, warm
+from synthetic_writer import Bus, Place, Writer, coded, place_start, put, start_of
 
 
-class Drive(NamedTuple):
-    """A battery on the road."""
-
-    time_s: Array
-    current_A: Array  # positive discharges
-    cell_V: Array  # (cells, times)
-    soc: Array
-    probe_degC: Array  # (probes, times)
-    speed_km_h: Array
-    capacity_Ah: float
-
-
-class Place(NamedTuple):
-    """Where a truth lies: message, first bit, width, order; `turn` of a multiplexer or -1."""
-
-    kind: str
-    id: int
-    start: int
-    bits: int
-    motorola: bool
-    scale: float
-    offset: float
-    turn: int = -1
-
-
-class Bus(NamedTuple):
-    """What is heard, and what is true."""
-
-    heard: CanFrames
-    truth: tuple[Place, ...]
-    drive: Drive
-
-
-def drive(dice: np.random.Generator, seconds: float, cells: int, probes: int, rest: bool = False) -> Drive:
-    """A stop-and-go drive of one string; at rest nothing flows."""
-    described = load_cell(str(dice.choice(CELLS)))
-    time_s = np.arange(0.0, seconds, TICK_S)
-    capacity = float(described.capacity_Ah) * float(dice.choice([1, 2, 3]))
-    speed, current = road(dice, time_s, capacity)
-    if rest:
-        speed, current = 0.0 * speed, np.full(time_s.size, 0.0)
-    soc = dice.uniform(0.45, 0.9) - np.cumsum(current) * TICK_S / 3600.0 / capacity
-    soc_n, ocv_n = np.array(described.ocv.soc), np.array(described.ocv.ocv_V[0])
-    r0 = dice.uniform(0.06, 0.12) / capacity
-    slow = lagged(current, 30.0) * 0.6 * r0
-    own_soc = dice.normal(0.0, 0.006, cells)[:, None]
-    own_r = dice.normal(1.0, 0.04, cells)[:, None]
-    cell_V = np.interp(soc + own_soc, soc_n, ocv_n) - own_r * (r0 * current + slow)
-    cell_V += dice.normal(0.0, 0.0004, cell_V.shape)
-    heat = np.cumsum(r0 * current**2) * TICK_S / (capacity * 900.0)
-    own_K, own_heat = dice.normal(0.0, 1.2, probes)[:, None], dice.normal(1.0, 0.1, probes)[:, None]
-    degC = dice.uniform(12.0, 30.0) + own_K + heat * own_heat
-    return Drive(time_s, current, cell_V, soc, degC + dice.normal(0.0, 0.05, degC.shape), speed, capacity)
-
-
-def road(dice: np.random.Generator, time_s: Array, capacity_Ah: float) -> tuple[Array, Array]:
-    """Speed, and the current that it takes; braking gives some back."""
-    wanted = np.repeat(dice.uniform(0.0, 90.0, time_s.size // 250 + 1), 250)[: time_s.size]
-    wanted[dice.random(time_s.size // 250 + 1).repeat(250)[: time_s.size] < 0.2] = 0.0
-    speed = lagged(wanted, 6.0)
-    pull = np.gradient(speed, TICK_S) * 0.12 + (speed / 90.0) ** 2 * 0.5 + (speed > 1.0) * 0.1
-    rate = np.clip(pull + lagged(dice.normal(0.0, 0.4, time_s.size), 0.5) * (speed > 1.0), -1.0, 2.2)
-    return speed, rate * capacity_Ah * 0.8 + 0.01 * capacity_Ah
-
-
-def lagged(values: Array, seconds: float) -> Array:
-    """Values through a first-order lag."""
-    share, out, last = TICK_S / seconds, np.empty_like(values), float(values[0])
-    for k, value in enumerate(values.tolist()):
-        last += share * (value - last)
-        out[k] = last
-    return out
-
-
-class Writer:
-    """Messages being laid out."""
-
-    def __init__(self, dice: np.random.Generator, drive_: Drive) -> None:
-        self.dice, self.drive = dice, drive_
-        self.ids: set[int] = set()
-        self.parts: list[tuple[Array, int, NDArray[np.uint8]]] = []
-        self.truth: list[Place] = []
-        self.extended = bool(dice.random() < 0.4)
-
-    def identifier(self) -> int:
-        """An identifier that nobody has yet."""
-        while True:
-            one = int(self.dice.integers(0x100, 0x7F0))
-            if self.extended:
-                one = 0x18FF0000 | int(self.dice.integers(0, 256)) << 8 | int(self.dice.choice([0x21, 0xF3, 0x4A]))
-            if one not in self.ids:
-                self.ids.add(one)
-                return one
-
-    def times(self, period_s: float) -> tuple[Array, NDArray[np.int64]]:
-        """When a message is sent, and the tick of the drive that it tells of."""
-        end = float(self.drive.time_s[-1])
-        time_s = np.arange(self.dice.uniform(0.0, period_s), end, period_s)
-        time_s = np.clip(time_s + self.dice.normal(0.0, 0.02 * period_s, time_s.size), 0.0, end)
-        return time_s, np.minimum((time_s / TICK_S).astype(np.int64), self.drive.time_s.size - 1)
-
-    def send(self, identifier: int, time_s: Array, data: NDArray[np.uint8]) -> None:
-        """Put a message on the bus."""
-        self.parts.append((time_s, identifier, data))
-
-    def frames(self) -> CanFrames:
-        """Everything in order of time."""
-        time_s = np.concatenate([part[0] for part in self.parts])
-        ids = np.concatenate([np.full(part[0].size, part[1], np.uint32) for part in self.parts])
-        data = np.concatenate([part[2] for part in self.parts])
-        order = np.argsort(time_s, kind="stable")
-        flags = EXTENDED if self.extended else 0
-        return frames.from_rows(1.7e9 + time_s[order], ids[order], data[order], flags=flags)
-
-
-def put(data: NDArray[np.uint8], start: int, bits: int, motorola: bool, raw: Array) -> None:
-    """Write numbers into payloads, bit by bit; `start` as in a DBC."""
-    whole = raw.astype(np.int64)
-    at = start
-    for k in range(bits):
-        bit = k if not motorola else bits - 1 - k
-        data[:, at // 8] |= ((whole >> bit & 1) << (at % 8)).astype(np.uint8)
-        at = at + 1 if not motorola else (at - 1 if at % 8 else at + 15)
-
-
-def coded(value: Array, scale: float, offset: float, bits: int) -> Array:
-    """Values as raw bits; negative ones by two's complement."""
-    raw = np.rint((value - offset) / scale)
-    return np.clip(raw, -(2 ** (bits - 1)), 2**bits - 1) % 2**bits
-
-
-def bus(seed: int, seconds: float = 900.0, rest: bool = False) -> Bus:
-    """A bus by its seed."""
+def bus(seed: int, seconds: float = 900.0, how: str = "drive", system: str | None = None) -> Bus:
+    """A bus by its seed: `how` it is driven; of a public `system`, or ("dice") of none; dice decide by default."""
     dice = np.random.default_rng(seed)
-    told = drive(dice, seconds, int(dice.choice([16, 24, 48, 96])), int(dice.choice([4, 8, 12])), rest)
+    told = drive(dice, seconds, int(dice.choice([16, 24, 48, 96])), int(dice.choice([4, 8, 12])), how)
     writer = Writer(dice, told)
-    motorola = bool(dice.random() < 0.5)
-    write_pack(writer, motorola)
-    write_cells(writer, motorola)
-    write_probes(writer)
+    motorola, chosen = bool(dice.random() < 0.5), str(dice.choice(["dice", "dice", "dice", "dice", *SYSTEMS]))
+    if (system or chosen) == "dice":
+        write_pack(writer, motorola)
+        write_cells(writer, motorola)
+        write_probes(writer)
+    else:
+        known(writer, system or chosen)
     write_others(writer, motorola)
-    return Bus(writer.frames(), tuple(writer.truth), told)
+    decoys(writer, motorola)
+    return Bus(writer.frames(), tuple(writer.truth), tuple(writer.also), told)
+
+
+def without_battery(seed: int, seconds: float = 900.0) -> Bus:
+    """A bus of the same drive that tells nothing of the battery itself."""
+    dice = np.random.default_rng(seed)
+    writer = Writer(dice, drive(dice, seconds, 16, 4))
+    for one in (write_others, pedals, warm, limits):
+        one(writer, bool(dice.random() < 0.5))
+    return Bus(writer.frames(), (), (), writer.drive)
 
 
 def write_pack(writer: Writer, motorola: bool) -> None:
@@ -236,17 +112,6 @@ def write_cells(writer: Writer, motorola: bool) -> None:
             writer.truth += [Place("cell", one, start, 16, motorola, scale, 0.0, t) for t in told_of]
         writer.send(one, time_s, data)
     write_extremes(writer, motorola)
-
-
-def start_of(bit: int, motorola: bool) -> int:
-    """The start of a number that begins so many bits into a message."""
-    byte, inside = divmod(bit, 8)
-    return 8 * byte + 7 - inside if motorola else bit
-
-
-def place_start(byte: int, motorola: bool) -> int:
-    """The start of a number that begins in a byte."""
-    return start_of(8 * byte, motorola)
 
 
 def write_extremes(writer: Writer, motorola: bool) -> None:
