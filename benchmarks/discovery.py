@@ -22,11 +22,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 import synthetic_buses as buses
 from figures import figure, put, rows_of, show
 from packhorse.lab.discover import Field, Found, Proposal, Sample, discover, fields
+from packhorse.lab.discover.clock import likeness
 from packhorse.lab.discover.fields import Layout
 from synthetic_writer import Bus, Place
 
 FIRST_SEED, SEEDS, PARKED, OTHERS, SECONDS = 1000, 36, 6, 6, 900.0
-AGREE, KINDS = 0.95, ("cell", "pack", "current", "soc", "probe")
+AGREE, SAME_PLACE, KINDS = 0.95, 0.998, ("cell", "pack", "current", "soc", "probe")
 BINS = ((0.9, 1.01), (0.7, 0.9), (0.5, 0.7), (0.0, 0.5))
 """Confidence from and below which proposals are counted together."""
 
@@ -38,6 +39,7 @@ class Claim(NamedTuple):
     confidence: float
     fields: int
     right: int
+    places: int  # fields that hold what is proposed, whatever their scale and offset
 
 
 class Score(NamedTuple):
@@ -69,6 +71,14 @@ def is_right(found: Found, one: Proposal, field: Field, truth: Place) -> bool:
     return bool(np.mean(apart <= 1.01 * max(abs(one.scale), abs(truth.scale))) > AGREE)
 
 
+def is_there(found: Found, field: Field, truth: Place) -> bool:
+    """Whether a field holds what the truth says, at any scale and offset."""
+    own = readings(found, field, Layout(*field[1:4]), (1.0, 0.0), field.signed)
+    place = Layout(truth.start, truth.bits, truth.motorola)
+    true = [readings(found, field, place, (1.0, 0.0), signed) for signed in (False, True)]
+    return any(np.array_equal(own, one) or likeness(own, one) > SAME_PLACE for one in true)
+
+
 def score(bus: Bus, capacity_Ah: float = float("nan")) -> Score:
     """Discover one bus and compare."""
     begin = time.perf_counter()
@@ -82,12 +92,13 @@ def score(bus: Bus, capacity_Ah: float = float("nan")) -> Score:
 
 def claim(found: Found, one: Proposal, places: Sequence[Place]) -> Claim:
     """How much of a proposal is right."""
-    kind, right = one.kind.name.lower(), 0
+    kind, right, placed = one.kind.name.lower(), 0, 0
     for field in one.fields:
         here = found.streams[field.stream].id
         near = [t for t in places if (t.kind, t.id, t.turn) == (kind, here, field.turn)]
         right += any(is_right(found, one, field, truth) for truth in near)
-    return Claim(kind, float(one.confidence), len(one.fields), right)
+        placed += any(is_there(found, field, truth) for truth in near)
+    return Claim(kind, float(one.confidence), len(one.fields), right, placed)
 
 
 def scores(seeds: Iterable[int], seconds: float = SECONDS) -> list[Score]:

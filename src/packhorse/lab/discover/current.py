@@ -8,11 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 from packhorse.lab.discover.clock import likeness
-from packhorse.lab.discover.words import Unit
+from packhorse.lab.discover.words import Field, Unit
 from packhorse.pack.words import Array
 
 LAGS = (1, 2, 4, 8)
 LEAST_SAG, NEAR_BEST = 0.5, 0.04
+WIDTHS = {16: 0.0, 32: 0.02, 24: 0.02, 12: 0.02, 8: 0.04}
+ELSEWHERE, OTHER_ORDER = 0.02, 0.03
+"""What an unusual width, a message or a byte order other than the pack voltage's counts against an answer."""
 SCALES = (0.1, 0.05, 0.01, 1.0, 0.2, 0.5, 0.025, 0.02, 0.125, 0.001, 0.0625)
 """Amperes for each bit, in the order of how often they are met."""
 ZEROS = (0, 32_000, 10_000, 30_000, 20_000, 32_768, 5000, 3000, 1000, 2000, 16_000, 15_000, 500, 400, 2048, 32_127)
@@ -31,8 +34,8 @@ class Sag(NamedTuple):
     lag: int  # steps of the clock
 
 
-def find(units: Sequence[Unit], series: Array, volts: Array, beside: int) -> list[Sag]:
-    """Fields whose steps the voltage answers, best first; of those nearly as good, one in the message `beside`."""
+def find(units: Sequence[Unit], series: Array, volts: Array, beside: Field) -> list[Sag]:
+    """Fields whose steps the voltage answers, likeliest first; `beside` is the field of the voltage."""
     found = []
     for unit, raw in zip(units, series, strict=True):
         if np.isfinite(raw).sum() < 0.5 * np.isfinite(volts).sum() or np.nanstd(raw) == 0.0:
@@ -41,16 +44,14 @@ def find(units: Sequence[Unit], series: Array, volts: Array, beside: int) -> lis
         answer, lag = max(answers, key=lambda one: abs(one[0]))
         if abs(answer) >= LEAST_SAG:
             found.append(Sag(unit, raw, abs(answer), -float(np.sign(answer)), lag))
-    best = max((one.answer for one in found), default=0.0)
-    return sorted(found, key=lambda one: order(one, best, beside))
+    return sorted(found, key=lambda one: -likely(one, beside))
 
 
-def order(sag: Sag, best: float, beside: int) -> tuple[float, ...]:
+def likely(sag: Sag, beside: Field) -> float:
     """What decides between fields that the voltage answers."""
-    near = sag.answer >= best - NEAR_BEST
     field = sag.unit.field
-    widths = {16: 0.0, 32: 1.0, 24: 1.0, 12: 1.0, 8: 3.0}
-    return (not near, near and field.stream != beside, round(-sag.answer, 2), widths[field.bits], -sag.answer)
+    other_order = field.motorola != beside.motorola and field.bits > 8
+    return sag.answer - WIDTHS[field.bits] - ELSEWHERE * (field.stream != beside.stream) - OTHER_ORDER * other_order
 
 
 def step(values: Array, lag: int) -> Array:

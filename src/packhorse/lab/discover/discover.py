@@ -28,7 +28,7 @@ NO_CELLS = (
     "cell voltages: no group of fields lies close together between 2 and 4.5 V",
     "pack voltage, current, SOC: not enough, they are found by the sum of the cells",
 )
-MANY_CELLS, MOST_GROUPS, NOT_OFF = 8, 6, 50.0
+MANY_CELLS, MOST_GROUPS, NOT_OFF, RARER = 8, 6, 50.0, 0.8
 
 
 class Heard(NamedTuple):
@@ -74,12 +74,13 @@ def sums(heard: Heard, group: cells.Cells) -> list[voltage.Pack]:
     """Fields, none of the cells among them, that are the sum of a group."""
     others = free(heard, [unit.field for unit in group.units])
     lag = round(clock.period_s(group.units) / float(heard.clock_s[1] - heard.clock_s[0]))
-    return voltage.find([heard.units[k] for k in others], heard.series[others], group.volts, lag)
+    motorola = group.units[0].field.motorola
+    return voltage.find([heard.units[k] for k in others], heard.series[others], group.volts, lag, motorola)
 
 
 def worth(group: cells.Cells, packs: Sequence[voltage.Pack]) -> float:
     """How much a group tells, the more so if its sum is a field."""
-    bonus = 1.0 + (packs[0].alike - NOT_OFF * packs[0].off_share if packs else 0.0)
+    bonus = 1.0 + (RARER ** packs[0].rank * (packs[0].alike - NOT_OFF * packs[0].off_share) if packs else 0.0)
     return len(group.units) * cells.WORTH[group.units[0].field.bits] * bonus
 
 
@@ -166,7 +167,7 @@ def flow_proposals(
     taken = [unit.field for unit in group.extremes]
     left = free(heard, [*taken, *proposals_fields(before)])
     units, series = [heard.units[k] for k in left], heard.series[left]
-    beside = packs[0].unit.field.stream if packs else -1
+    beside = packs[0].unit.field if packs else group.units[0].field
     alive = voltage.moves(volts) and bool(np.isfinite(group.alike))
     sags = current.find(units, series, volts, beside) if alive else []
     if not sags:

@@ -18,8 +18,10 @@ ENOUGH_FRAMES = 24
 STEADY = 0.95
 """Share of steps that a counter takes in order."""
 MOST_TURNS, FEWEST_IN_TURN = 256, 4
-CLEARLY, POWERS_OF_TWO = 0.5, (8, 16, 32, 64, 128, 256)
-"""How far turns must stand apart; rolling counters have a power of two steps, mostly."""
+SOLVED_FRAMES, CHANCE = 1500, 64.0
+"""Frames that a checksum is solved for; the mean step of a byte that is pure chance."""
+CLEARLY, POWERS_OF_TWO = 6.5, (8, 16, 32, 64, 128, 256)
+"""How many times further than by chance turns must stand apart; rolling counters have a power of two steps, mostly."""
 CROSSING = 0.6
 """Where a number goes up by one, a longer one that holds it moves by less than this share, if it goes on behind it."""
 CALMER, IN_ORDER = 0.7, 0.8
@@ -49,10 +51,21 @@ def roles(stream: Stream) -> NDArray[np.int64]:
                 found[b] = Role.COUNTER
     varied = np.flatnonzero(found == Role.DATA)
     if varied.size > 2:
-        ends = [b for b in dict.fromkeys((int(varied[-1]), int(varied[0]))) if checks(head, b)]
+        ends = [b for b in dict.fromkeys((int(varied[-1]), int(varied[0]))) if checks(head[:SOLVED_FRAMES], b)]
         if ends:
-            found[max(ends, key=lambda b: round(jumpiness(head[:, b].astype(np.float64))))] = Role.CHECKSUM
+            found[max(ends, key=lambda b: checksum_like(found, head, b))] = Role.CHECKSUM
     return found
+
+
+def checksum_like(doing: NDArray[np.int64], head: NDArray[np.int64], b: int) -> tuple[bool, bool, bool, int]:
+    """How much a byte that follows from the others looks like their checksum: any byte of an XOR follows from the rest.
+
+    It jumps as chance does, and stands at an end of the message or beside its counter, the last byte rather than the
+    first.
+    """
+    beside = any(0 <= c < doing.size and doing[c] == Role.COUNTER for c in (b - 1, b + 1))
+    jumps = jumpiness(head[:, b].astype(np.float64)) > 0.8 * CHANCE
+    return jumps, beside, b in (0, doing.size - 1), b
 
 
 def jumpiness(byte: Array) -> float:
@@ -149,12 +162,15 @@ def selector_of(stream: Stream, doing: NDArray[np.int64]) -> Selector | None:
     """The byte or nibble that says which fields a message carries; None where the others do not depend on one."""
     head = stream.data[: stream.whole].astype(np.int64)
     for b in np.flatnonzero(doing != Role.CONSTANT)[:2]:
+        likely = []
         for shift, bits in ((0, 8), (0, 4), (4, 4)):
             value = head[:, b] >> shift & ((1 << bits) - 1)
             turns = np.unique(value)
             dense = 1 < turns.size <= MOST_TURNS and turns[-1] - turns[0] + 1 <= 2 * turns.size
-            if dense and value.size >= FEWEST_IN_TURN * turns.size and cycles(value) and divides(head, value, int(b)):
-                return Selector(8 * int(b) + shift, bits)
+            if dense and value.size >= FEWEST_IN_TURN * turns.size and cycles(value):
+                likely.append((Selector(8 * int(b) + shift, bits), value))
+        if any(divides(head, value, int(b)) for _, value in likely):
+            return likely[0][0]  # where a nibble divides and the byte goes round, the nibble is its lower part
     return None
 
 
@@ -168,19 +184,26 @@ def cycles(value: NDArray[np.int64]) -> bool:
 
 def divides(head: NDArray[np.int64], value: NDArray[np.int64], b: int) -> bool:
     """Whether numbers of the same turn are more alike than those of others, apart from what moves them all."""
-    turns, which, count = np.unique(value, return_inverse=True, return_counts=True)
+    turns, which = np.unique(value, return_inverse=True)
     if turns.size not in POWERS_OF_TWO and turns.size > 4:
         return True
+    by_chance = np.arange(which.size) % (turns.size + 1)
     for other in range(head.shape[1] - 1):
         if b in (other, other + 1) or (head[:, other : other + 2] == head[0, other : other + 2]).all():
             continue
         for high, low in ((other, other + 1), (other + 1, other)):
             own = apart_from_all((256 * head[:, high] + head[:, low]).astype(np.float64), turns.size)
-            mean = np.bincount(which, own) / count
-            within = float(np.mean((own - mean[which]) ** 2))
-            if float(np.mean((mean[which] - own.mean()) ** 2)) * count.mean() > CLEARLY * turns.size * within:
+            if stand_apart(own, which) > CLEARLY * max(stand_apart(own, by_chance), 1.0):
                 return True
     return False
+
+
+def stand_apart(values: Array, which: NDArray[np.int64]) -> float:
+    """How far the means of groups lie apart, as a multiple of what chance makes of it."""
+    count = np.bincount(which)
+    mean = np.bincount(which, values) / count
+    within = float(np.mean((values - mean[which]) ** 2))
+    return float(np.mean((mean - values.mean()) ** 2 * count)) / max(within, 1e-12)
 
 
 def apart_from_all(values: Array, cycle: int) -> Array:

@@ -9,10 +9,10 @@ from packhorse.lab.discover.words import Stream
 from packhorse.pack.words import Array
 from packhorse.protocols.frames import ERROR, EXTENDED, REMOTE, Bytes, CanFrames, rows, take
 
-WHOLE_FRAMES, MOST_FRAMES, FEWEST_FRAMES = 1500, 100_000, 3000
+WHOLE_FRAMES, MOST_FRAMES, FEWEST_FRAMES = 4000, 100_000, 6000
 """Frames of an identifier that are kept in a row; the most in all, and how many at least when there are many others."""
 ALL_FRAMES = 3_000_000
-MOST_STREAMS, WIDEST = 2000, 64
+MOST_STREAMS, WIDEST = 1000, 64
 SPREAD, STEPS = np.uint64(0x9E3779B97F4A7C15), 2.0**64
 
 

@@ -11,9 +11,13 @@ from packhorse.lab.discover.clock import likeness, nearest_round, smooth
 from packhorse.lab.discover.words import Unit
 from packhorse.pack.words import Array
 
-SCALES = (1.0, 0.5, 0.4, 0.25, 0.2, 0.125, 0.1, 0.0625, 0.05, 0.025, 0.02, 0.015625, 0.01, 0.005, 0.001, 0.0001)
-WITHIN, MOVES_SHARE, LEAST_ALIKE = 0.008, 3e-4, 0.7
+USUAL, LESS_USUAL, RARE = (1.0, 0.1, 0.01, 0.001), (0.5, 0.2, 0.05, 0.025, 0.02), (0.25, 0.125, 0.0625, 0.005)
+SCALES = (*USUAL, *LESS_USUAL, *RARE)
+"""Volts for each bit. The more of them are tried, the more fields fit one by chance."""
+WITHIN, WITHIN_IF_RARE, MOVES_SHARE, LEAST_ALIKE, SLOWLY = 0.008, 0.003, 3e-4, 0.7, 3
 PREFERRED = {16: 0, 12: 1, 32: 2, 24: 3, 8: 4}
+UNUSUAL, OTHER_WIDTH, OTHER_ORDER = 0.03, 0.01, 0.02
+"""What an unusual scale, width or byte order counts against the likeness of two fields."""
 
 
 class Pack(NamedTuple):
@@ -24,10 +28,14 @@ class Pack(NamedTuple):
     volts: Array  # (times,)
     alike: float  # correlation with the sum of the cells; 0 where that stands still
     off_share: float  # what is left between them, as a share of the voltage
+    rank: int  # 0: a usual scale, 2: a rare one
 
 
-def find(units: Sequence[Unit], series: Array, cells_V: Array, lag: int) -> list[Pack]:
-    """Fields that follow the sum of the cells, the closest first; `lag` is how long the cells take, in clock steps."""
+def find(units: Sequence[Unit], series: Array, cells_V: Array, lag: int, motorola: bool) -> list[Pack]:
+    """Fields that follow the sum of the cells, the likeliest first.
+
+    `lag` is how long the cells take, in steps of the clock; `motorola` the byte order that they have.
+    """
     total_V = np.where(np.isfinite(cells_V).all(axis=0), cells_V.sum(axis=0), np.nan)
     found = []
     for unit, sharp in zip(units, series, strict=True):
@@ -37,21 +45,23 @@ def find(units: Sequence[Unit], series: Array, cells_V: Array, lag: int) -> list
             continue
         scale = nearest_round(float(np.median(total_V[both] / raw[both])), SCALES, WITHIN)
         off = raw * scale - total_V
-        if np.isnan(scale) or np.nanmedian(np.abs(off)) > max(WITHIN * float(np.median(total_V[both])), scale):
+        within = WITHIN_IF_RARE if scale in RARE else WITHIN
+        if np.isnan(scale) or np.nanmedian(np.abs(off)) > max(within * float(np.median(total_V[both])), scale):
             continue
-        alike = likeness(raw, total_V)
+        alike = max(likeness(raw, total_V), likeness(smooth(raw, SLOWLY * lag), smooth(total_V, SLOWLY * lag)))
         if moves(total_V) and alike < LEAST_ALIKE:
             continue
         share = float(np.nanmean(np.abs(off)) / np.median(total_V[both]))
-        found.append(Pack(unit, scale, sharp * scale, alike, share))
-    return sorted(
-        found, key=lambda one: (-round(one.alike, 2), round(one.off_share, 3), PREFERRED[one.unit.field.bits])
-    )
+        rank = 0 if scale in USUAL else 1 if scale in LESS_USUAL else 2
+        found.append(Pack(unit, scale, sharp * scale, alike, share, rank))
+    return sorted(found, key=lambda one: -likely(one, motorola))
 
 
-def order(one: Pack) -> tuple[float, float, int]:
+def likely(one: Pack, motorola: bool) -> float:
     """What decides between fields that follow the sum."""
-    return -round(one.alike, 2), round(one.off_share, 3), PREFERRED[one.unit.field.bits]
+    field = one.unit.field
+    against = UNUSUAL * one.rank + OTHER_WIDTH * PREFERRED[field.bits] + one.off_share
+    return round(one.alike, 2) - against - OTHER_ORDER * (field.motorola != motorola and field.bits > 8)
 
 
 def moves(total_V: Array) -> bool:
