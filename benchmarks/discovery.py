@@ -37,6 +37,7 @@ class Claim(NamedTuple):
 
     kind: str
     confidence: float
+    place_confidence: float
     fields: int
     right: int
     places: int  # fields that hold what is proposed, whatever their scale and offset
@@ -98,7 +99,7 @@ def claim(found: Found, one: Proposal, places: Sequence[Place]) -> Claim:
         near = [t for t in places if (t.kind, t.id, t.turn) == (kind, here, field.turn)]
         right += any(is_right(found, one, field, truth) for truth in near)
         placed += any(is_there(found, field, truth) for truth in near)
-    return Claim(kind, float(one.confidence), len(one.fields), right, placed)
+    return Claim(kind, float(one.confidence), float(one.place_confidence), len(one.fields), right, placed)
 
 
 def scores(seeds: Iterable[int], seconds: float = SECONDS) -> list[Score]:

@@ -10,7 +10,7 @@ from packhorse.pack.load import load_cell
 from packhorse.pack.words import Array
 
 CELLS = ("nmc_60", "lfp_280", "nca_50")
-TICK_S = 0.1
+TICK_S, SMALL_AH = 0.1, 20.0
 
 
 class Drive(NamedTuple):
@@ -31,6 +31,7 @@ def drive(dice: np.random.Generator, seconds: float, cells: int, probes: int, ho
     described = load_cell(str(dice.choice(CELLS)))
     time_s = np.arange(0.0, seconds, TICK_S)
     capacity = float(described.capacity_Ah) * float(dice.choice([1, 2, 3]))
+    capacity *= 16.0 if capacity < SMALL_AH else 1.0  # small cells stand side by side
     speed, current = road(dice, time_s, capacity)
     if how != "drive":
         speed = 0.0 * speed

@@ -91,7 +91,11 @@ def against(one: Proposal, described: Described, heard: Mapping[str, Range]) -> 
     if out <= WIDEST_SHARE * len(ranges):
         return one
     said = f"in the whole log {out} of {len(ranges)} leave the range of the sample; look for codes that are no reading"
-    return one._replace(confidence=min(one.confidence, CONTRADICTED), said=(*one.said, said))
+    return one._replace(
+        confidence=min(one.confidence, CONTRADICTED),
+        place_confidence=min(one.place_confidence, CONTRADICTED),
+        said=(*one.said, said),
+    )
 
 
 def write(path: Path, found: Found, described: Described, wanted: Wanted) -> list[Path]:
@@ -125,6 +129,7 @@ def proposal_facts(found: Found, one: Proposal) -> dict[str, Any]:
     return {
         "what": one.kind.name.lower(),
         "confidence": round(one.confidence, 3),
+        "place_confidence": round(one.place_confidence, 3),
         "scale": one.scale,
         "offset": one.offset,
         "unit": one.unit,

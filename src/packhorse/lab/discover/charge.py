@@ -11,16 +11,17 @@ from packhorse.lab.discover.words import Unit
 from packhorse.pack.words import Array
 
 SCALES = {
-    8: (0.01, 0.005, 0.004),
-    12: (0.001, 0.0005, 0.00025),
-    16: (0.0001, 0.001, 0.000015625, 0.000025, 0.005, 0.01, 0.0005),
+    8: {0.01: 1.0, 0.005: 1.0, 0.004: 1.0},
+    12: {0.001: 0.4, 0.0005: 0.2, 0.00025: 0.2},
+    16: {0.0001: 1.0, 0.001: 0.7, 0.000015625: 0.2, 0.000025: 0.1, 0.005: 0.3, 0.01: 0.4, 0.0005: 0.1},
 }
-"""Charge for each bit, in the order of how often they are met."""
+"""Charge for each bit that is tried, by width, and how usual it is."""
 MOST_LEFT, LEAST_FIT_OF_FEW, SAME_FIT = 0.2, 0.85, 0.004
 FEWEST_LEVELS, LEAST_FIT, BETTER_THAN_TIME, STILL_BETTER = 4, 0.97, 0.5, 0.9
 OCV = ((3.0, 3.45, 3.6, 3.68, 3.8, 3.95, 4.1, 4.2), (0.0, 0.08, 0.3, 0.45, 0.58, 0.75, 0.92, 1.0))
 """Volts, and roughly the charge of a layered oxide there; iron phosphate tells nothing between 3.2 and 3.4 V."""
-FLAT_V, UNSURE, FULL, EMPTY, SAME_LEVEL = 3.42, 0.2, 1.005, 0.03, 0.01
+FLAT_V, UNSURE, STRAY, FULL, EMPTY = 3.42, 0.08, 0.08, 1.005, 0.03
+"""Below this the cells tell nothing; how far off they may be before it counts, and by how much more it counts once."""
 
 
 class Charge(NamedTuple):
@@ -33,15 +34,6 @@ class Charge(NamedTuple):
     zero: float  # the count of the current at which the charge stands still
     counted: Array  # (times,) what the integral makes of it
     clear: bool  # whether time alone explains much less
-
-
-class Way(NamedTuple):
-    """A field and a scale that may make the SOC."""
-
-    charge: Charge
-    scale: float
-    off: float  # from what the cells tell; 0 where that is near enough or unknown
-    rank: int  # how usual the scale is
 
 
 def find(units: Sequence[Unit], series: Array, current: Array, clock_s: Array) -> list[Charge]:
@@ -97,27 +89,19 @@ def line(columns: tuple[Array, ...], y: Array) -> tuple[float, Array]:
     return 1.0 - float(left @ left) / total if total > 0.0 else 0.0, parts
 
 
-def ways(charges: Sequence[Charge], cell_V: float) -> list[Way]:
-    """What the SOC may be among those that are explained as well, by field and scale, the most likely first.
+def scales(one: Charge, cell_V: float) -> list[tuple[float, float]]:
+    """Scales that make a field the SOC, each with what counts against it, in natural logarithms of the odds.
 
-    The voltage of the cells tells about what it must be, except on the flat of iron phosphate.
+    The voltage of the cells tells about what the SOC must be, except on the flat of iron phosphate.
     """
     told = float(np.interp(cell_V, OCV[0], OCV[1])) if cell_V > FLAT_V else float("nan")
-    found: list[Way] = []
-    for one in charges:
-        top, middle = float(one.unit.raw.max()), float(np.median(one.unit.raw))
-        for rank, scale in enumerate(SCALES[one.unit.field.bits]):
-            if one.fit >= charges[0].fit - SAME_FIT and top * scale <= FULL and middle * scale >= EMPTY:
-                off = abs(middle * scale - told) if np.isfinite(told) else 0.0
-                found.append(Way(one, scale, 0.0 if off < UNSURE else off, rank + (one.unit.field.bits == 12)))
-    return sorted(found, key=lambda way: (way.off, way.rank))
-
-
-def alone(way: Way, others: Sequence[Way]) -> bool:
-    """Whether no other way is as likely and says something else."""
-    level = way.scale * float(np.median(way.charge.unit.raw))
-    near = [other for other in others if other.off <= way.off]
-    return all(abs(other.scale * float(np.median(other.charge.unit.raw)) - level) < SAME_LEVEL for other in near)
+    top, middle = float(one.unit.raw.max()), float(np.median(one.unit.raw))
+    found = []
+    for scale, usual in SCALES[one.unit.field.bits].items():
+        if top * scale <= FULL and middle * scale >= EMPTY:
+            off = max(abs(middle * scale - told) - UNSURE, 0.0) / STRAY if np.isfinite(told) else 0.0
+            found.append((scale, off - float(np.log(usual))))
+    return found
 
 
 def from_zero(charge: Charge, flown: Array, clock_s: Array, zero: float) -> tuple[float, float, float]:

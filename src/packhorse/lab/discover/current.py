@@ -16,12 +16,20 @@ LEAST_SAG, NEAR_BEST = 0.5, 0.04
 WIDTHS = {16: 0.0, 32: 0.02, 24: 0.02, 12: 0.02, 8: 0.04}
 ELSEWHERE, OTHER_ORDER = 0.02, 0.03
 """What an unusual width, a message or a byte order other than the pack voltage's counts against an answer."""
-SCALES = (0.1, 0.05, 0.01, 1.0, 0.2, 0.5, 0.025, 0.02, 0.125, 0.001, 0.0625)
-"""Amperes for each bit, in the order of how often they are met."""
+SCALES = {
+    0.1: 1.0,
+    0.05: 0.3,
+    0.01: 0.3,
+    1.0: 0.2,
+    0.2: 0.1,
+    0.5: 0.1,
+    0.025: 0.1,
+    0.02: 0.15,
+    0.125: 0.05,
+    0.001: 0.15,
+}
+"""Amperes for each bit, and how usual they are."""
 ZEROS = (0, 32_000, 10_000, 30_000, 20_000, 32_768, 5000, 3000, 1000, 2000, 16_000, 15_000, 500, 400, 2048, 32_127)
-KNOWN = 0.11
-"""How far, as a logarithm, a capacity may be off that tells the scale."""
-LEAST_AH, MOST_AH, MOST_RATE_PER_H = 15.0, 800.0, 8.0
 
 
 class Sag(NamedTuple):
@@ -79,16 +87,3 @@ def usual_zero(sag: Sag) -> float:
     values, counts = np.unique(np.round(sag.unit.raw), return_counts=True)
     commonest = float(values[np.argmax(counts)])
     return min(zeros(sag), key=lambda zero: abs(zero - commonest), default=float("nan"))
-
-
-def scale_of(raw_s_per_soc: float, wide: float, capacity_Ah: float) -> tuple[float, int]:
-    """Amperes for each count, and how usual that is: by the capacity where it is known; -1 where none fits."""
-    if np.isfinite(capacity_Ah) and np.isfinite(raw_s_per_soc):
-        told = capacity_Ah * 3600.0 / raw_s_per_soc
-        best = min(SCALES, key=lambda scale: abs(np.log(scale / told)))
-        return best, SCALES.index(best) if abs(np.log(best / told)) < KNOWN else -1
-    for rank, scale in enumerate(SCALES):
-        capacity = raw_s_per_soc * scale / 3600.0
-        if LEAST_AH <= capacity <= MOST_AH and wide * scale <= 2.0 * MOST_RATE_PER_H * capacity:
-            return scale, rank
-    return SCALES[0], -1

@@ -13,21 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from packhorse.lab.discover import cells, charge, clock, current, fields, heat, voltage
-from packhorse.lab.discover.words import Evidence, Field, Found, Kind, Proposal, Stream, Unit, positions
+from packhorse.lab.discover.flow import Flow, flow_of
+from packhorse.lab.discover.words import Evidence, Field, Found, Kind, Proposal, Stream, Unit, overlap, positions
 from packhorse.pack.words import Array
 
-SURE, ASSUMED_SCALE = 0.97, 0.75
-"""The highest confidence there is, and the highest where a scale is only what is usual."""
-ZERO_FIT, SAME_ZERO = 0.02, 0.002
-"""A round zero may explain the SOC by so much less than a free one."""
-SURE_SLOPE = 0.035
-"""How sure the slope of the SOC over the integral must be to tell one usual scale from the next."""
-OTHER_SCALES, STANDS_STILL = 0.6, 0.3
-"""The highest confidence where other scales fit as well, and in what never moved: standing fields agree by chance."""
+SURE, SURE_SCALE, NOT_ROUND = 0.97, 0.9, 0.5
+"""The highest confidence; how sure a scale is that needs no remark; what is left of it where zero is no round count."""
+NO_INTEGRAL, RIVAL, BY_TIME = 0.7, 0.85, 0.7
+"""The highest confidence in a current that no SOC follows, in one beside a like field, in a SOC that time explains."""
+STANDS_STILL = 0.3
+"""The highest confidence in what never moved: standing fields agree by chance."""
 NO_CELLS = (
     "cell voltages: no group of fields lies close together between 2 and 4.5 V",
     "pack voltage, current, SOC: not enough, they are found by the sum of the cells",
 )
+KNOWN_OFFSET = 0.6
+"""How often the usual offset of temperatures is the right one."""
 MANY_CELLS, MOST_GROUPS, NOT_OFF, RARER = 8, 6, 50.0, 0.8
 
 
@@ -58,8 +59,10 @@ def discover(streams: Sequence[Stream], capacity_Ah: float = float("nan")) -> Fo
     volts = group.volts.sum(axis=0)
     volts = packs[0].volts if packs and packs[0].alike > voltage_alike(volts) else volts
     said, flow, taken = flow_proposals(heard, group, volts, packs, capacity_Ah, proposals, missing)
-    most = max(one.confidence for one in proposals)  # they rest on the voltage
-    proposals += [one._replace(confidence=min(one.confidence, most)) for one in said]
+    most = max(one.confidence for one in proposals) / SURE  # they rest on the voltage
+    proposals += [
+        one._replace(confidence=most * one.confidence, place_confidence=most * one.place_confidence) for one in said
+    ]
     proposals += temperatures(with_standing(heard, streams, doing), [*taken, *proposals_fields(proposals)], flow)
     return Found(tuple(streams), doing, clock_s, tuple(proposals), tuple(missing))
 
@@ -128,7 +131,9 @@ def cell_proposal(group: cells.Cells, packs: Sequence[voltage.Pack]) -> Proposal
         "Each cell against all", "mean of the cells, V", "cell, V", group.volts.mean(axis=0), group.volts[0]
     )
     fields_ = tuple(unit.field for unit in group.units)
-    return Proposal(Kind.CELL, fields_, group.scale, 0.0, "V", confidence, tuple(said), group.volts, (middle,))
+    return Proposal(
+        Kind.CELL, fields_, group.scale, 0.0, "V", confidence, confidence, tuple(said), group.volts, (middle,)
+    )
 
 
 def pack_proposal(group: cells.Cells, packs: Sequence[voltage.Pack], missing: list[str]) -> list[Proposal]:
@@ -150,7 +155,18 @@ def pack_proposal(group: cells.Cells, packs: Sequence[voltage.Pack], missing: li
     shown = Evidence("Sum of the cells against the pack", "pack, V", "sum of the cells, V", best.volts, total_V)
     field = (best.unit.field,)
     return [
-        Proposal(Kind.PACK, field, best.scale, 0.0, "V", float(confidence), tuple(said), best.volts[None], (shown,))
+        Proposal(
+            Kind.PACK,
+            field,
+            best.scale,
+            0.0,
+            "V",
+            float(confidence),
+            float(confidence),
+            tuple(said),
+            best.volts[None],
+            (shown,),
+        )
     ]
 
 
@@ -183,64 +199,25 @@ def flow_proposals(
             near = sag.answer > best.answer - current.NEAR_BEST and sag.unit.field.stream == best.unit.field.stream
             if sag is sags[0] or near:
                 best, charges = sag, found
-    flow = flow_of(best, charges, heard.clock_s, float(np.nanmedian(group.volts)), capacity_Ah)
+    flow = flow_of(best, charges, heard.clock_s, float(np.nanmedian(group.volts)), capacity_Ah, beside)
     said = [current_proposal(flow, sags, volts), *soc_proposal(charges, flow, missing)]
     amperes = np.nan_to_num(best.raw * said[0].scale + said[0].offset)
     return said, amperes, taken
 
 
-class Flow(NamedTuple):
-    """What is known of the current and of the SOC together."""
-
-    sag: current.Sag
-    zero: float
-    round_zero: bool
-    scale: float
-    known_scale: bool
-    way: charge.Way | None
-    alone: bool  # whether the SOC can be nothing else
-
-
-def flow_of(
-    sag: current.Sag, charges: Sequence[charge.Charge], clock_s: Array, cell_V: float, capacity_Ah: float
-) -> Flow:
-    """Zero and scale of the current, and the SOC that goes with them."""
-    if not charges:
-        zero = 0.0 if sag.unit.field.signed else current.usual_zero(sag)
-        return Flow(
-            sag, float(np.nan_to_num(zero)), bool(np.isfinite(zero)), current.SCALES[0], False, None, alone=False
-        )
-    flown = charge.integral(sag.raw, clock_s)
-    fits = {zero: charge.from_zero(charges[0], flown, clock_s, zero)[0] for zero in current.zeros(sag)}
-    zero = next((zero for zero, fit in fits.items() if fit > max(fits.values()) - SAME_ZERO), float("nan"))
-    slack = max(ZERO_FIT, charge.MOST_LEFT / float(np.nanvar(charges[0].raw)))
-    round_zero = bool(fits) and fits[zero] > charges[0].fit - slack
-    zero = zero if round_zero else float(np.round(sag.sign * charges[0].zero))
-    wide = float(np.abs(sag.unit.raw - zero).max())
-    ways = charge.ways(charges, cell_V)
-    scaled = []
-    for way in ways:
-        _, raw_s, doubt = charge.from_zero(way.charge, flown, clock_s, zero)
-        scaled.append((way, *current.scale_of(raw_s / way.scale, wide, capacity_Ah), doubt))
-    fitting = [one for one in scaled if one[2] >= 0] or scaled
-    if not fitting:
-        return Flow(sag, zero, round_zero, current.SCALES[0], False, None, alone=False)
-    way, scale, rank, doubt = min(fitting, key=lambda one: (one[0].off, one[0].rank + one[2]))
-    alone = charge.alone(way, [one[0] for one in fitting])
-    known = bool(np.isfinite(capacity_Ah)) and rank >= 0 and alone and doubt < SURE_SLOPE
-    return Flow(sag, zero, round_zero, scale, known, way, alone)
-
-
-def overlap(one: Field, other: Field) -> bool:
-    """Whether two fields share bits."""
-    return (one.stream, one.turn) == (other.stream, other.turn) and bool(positions(one) & positions(other))
-
-
 def current_proposal(flow: Flow, sags: Sequence[current.Sag], volts: Array) -> Proposal:
     """The current: which bits, where zero is, and which way it flows."""
     sag = flow.sag
-    confidence, said = current_confidence(flow, sags)
-    factor = sag.sign * flow.scale
+    place, said = current_confidence(flow, sags)
+    sure = flow.sure_of_amperes()
+    if sure < SURE_SCALE:
+        said.append(
+            f"not enough for its scale, which is the likeliest of several ({100.0 * sure:.0f} %): give --capacity-Ah"
+        )
+    if not flow.round_zero:
+        said.append("its zero is no round number")
+        sure *= NOT_ROUND
+    factor = sag.sign * flow.amperes
     shown = Evidence(
         "Steps of the voltage against those of the current",
         "step of the current, A",
@@ -248,59 +225,52 @@ def current_proposal(flow: Flow, sags: Sequence[current.Sag], volts: Array) -> P
         factor * current.step(sag.raw, sag.lag),
         current.step(volts, sag.lag),
     )
-    value = (sag.raw - flow.zero) * factor
-    field = (sag.unit.field,)
-    offset = -flow.zero * factor
-    return Proposal(Kind.CURRENT, field, factor, offset, "A", confidence, tuple(said), value[None], (shown,))
+    value, field, offset = (sag.raw - flow.zero) * factor, (sag.unit.field,), -flow.zero * factor
+    return Proposal(Kind.CURRENT, field, factor, offset, "A", place * sure, place, tuple(said), value[None], (shown,))
 
 
 def current_confidence(flow: Flow, sags: Sequence[current.Sag]) -> tuple[float, list[str]]:
-    """How sure a current is, and why no more."""
+    """How sure the place of a current is, and why no more."""
     sag = flow.sag
     said = [f"the voltage answers its steps (correlation {sag.answer:.2f}), so that this sign discharges"]
     confidence, most = 0.35 + 0.5 * float(np.clip((sag.answer - 0.5) / 0.4, 0.0, 1.0)), SURE
-    if flow.way is not None:
+    if flow.ways:
         confidence += 0.12
-        said.append(f"its integral explains {100.0 * flow.way.charge.fit:.1f} % of the changes of what may be the SOC")
+        fit = flow.ways[0].charge.fit
+        said.append(f"its integral explains {100.0 * fit:.1f} % of the changes of what may be the SOC")
     else:
-        most = min(most, ASSUMED_SCALE)
+        most = NO_INTEGRAL
         said.append("no field follows its integral")
     rival = next((one for one in sags if not overlap(one.unit.field, sag.unit.field)), None)
-    if rival and rival.answer > sag.answer - 0.02 and rival.unit.field.stream != sag.unit.field.stream:
-        most = min(most, 0.7)
-        said.append("another field does nearly as well")
-    if not flow.round_zero:
-        most = min(most, 0.5)
-        said.append("its zero is no round number")
-    if not flow.known_scale:
-        most = min(most, ASSUMED_SCALE)
-        said.append("not enough for its scale, which is the usual one: capacity and SOC together would tell it")
+    if rival and rival.answer > sag.answer - 0.02:
+        most = min(most, RIVAL)
+        said.append("another field does nearly as well: power, or a second sensor")
     return min(confidence, most), said
 
 
 def soc_proposal(charges: Sequence[charge.Charge], flow: Flow, missing: list[str]) -> list[Proposal]:
     """The SOC."""
-    if flow.way is None:
+    if not flow.ways:
         why = "at no usual scale from 0 to 100 %" if charges else "none"
         missing.append(f"SOC: not enough, slow fields that follow the integral of the current: {why}")
         return []
-    best, scale = flow.way.charge, flow.way.scale
-    confidence = 0.4 + 0.45 * float(np.clip((best.fit - 0.95) / 0.045, 0.0, 1.0))
+    best, scale = flow.ways[0].charge, flow.ways[0].scale
+    fitting = 0.4 + 0.5 * float(np.clip((best.fit - 0.95) / 0.045, 0.0, 1.0))
     said = [f"the integral of the current explains {100.0 * best.fit:.1f} % of its changes"]
-    if any(not overlap(one.unit.field, best.unit.field) and one.fit > best.fit - 0.01 for one in charges):
-        confidence = min(confidence, 0.7)
-        said.append("other fields follow the integral too: energy or capacity left, perhaps")
+    if any(not overlap(way.charge.unit.field, best.unit.field) for way in flow.ways):
+        said.append("other fields follow the integral too: energy or capacity left, or what the driver sees")
     if not best.clear:
-        confidence = min(confidence, 0.7)
+        fitting = min(fitting, BY_TIME)
         said.append("time alone explains them nearly as well: the current hardly changed on average")
-    if not flow.alone:
-        confidence = min(confidence, OTHER_SCALES)
-        said.append("its scale is the usual one; others fit as well")
+    if flow.sure_of_charge() < SURE_SCALE:
+        said.append("other fields or scales fit nearly as well; this is the usual one")
+    confidence, place = fitting * flow.sure_of_charge(), fitting * flow.sure_of_field()
     shown = Evidence(
         "SOC against the integral of the current", "by the integral", "SOC", best.counted * scale, best.raw * scale
     )
     value = (best.raw * scale)[None]
-    return [Proposal(Kind.SOC, (best.unit.field,), scale, 0.0, "", confidence, tuple(said), value, (shown,))]
+    field = (best.unit.field,)
+    return [Proposal(Kind.SOC, field, scale, 0.0, "", confidence, place, tuple(said), value, (shown,))]
 
 
 def with_standing(heard: Heard, streams: Sequence[Stream], doing: Sequence[NDArray[np.int64]]) -> Heard:
@@ -325,4 +295,16 @@ def temperatures(heard: Heard, taken: Sequence[Field], flow: Array) -> list[Prop
     if best.warmed > 0.7:
         said.append("they warm while current flows")
     fields_ = tuple(unit.field for unit in best.units)
-    return [Proposal(Kind.PROBE, fields_, best.scale, best.offset, "degC", confidence, tuple(said), best.degC)]
+    return [
+        Proposal(
+            Kind.PROBE,
+            fields_,
+            best.scale,
+            best.offset,
+            "degC",
+            confidence * KNOWN_OFFSET,
+            confidence,
+            tuple(said),
+            best.degC,
+        )
+    ]

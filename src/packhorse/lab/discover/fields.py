@@ -18,10 +18,10 @@ ENOUGH_FRAMES = 24
 STEADY = 0.95
 """Share of steps that a counter takes in order."""
 MOST_TURNS, FEWEST_IN_TURN = 256, 4
-SOLVED_FRAMES, CHANCE = 1500, 64.0
-"""Frames that a checksum is solved for; the mean step of a byte that is pure chance."""
+SOLVED_FRAMES, DIVIDED_FRAMES, CHANCE = 1500, 20_000, 64.0
+"""Frames that show a checksum, and a multiplexer; the mean step of a byte that is pure chance."""
 CLEARLY, POWERS_OF_TWO = 6.5, (8, 16, 32, 64, 128, 256)
-"""How many times further than by chance turns must stand apart; rolling counters have a power of two steps, mostly."""
+"""How many times further than by chance turns must stand apart; rolling counters mostly have a power of two steps."""
 CROSSING = 0.6
 """Where a number goes up by one, a longer one that holds it moves by less than this share, if it goes on behind it."""
 CALMER, IN_ORDER = 0.7, 0.8
@@ -160,7 +160,7 @@ def roughness(raw: Array) -> float:
 
 def selector_of(stream: Stream, doing: NDArray[np.int64]) -> Selector | None:
     """The byte or nibble that says which fields a message carries; None where the others do not depend on one."""
-    head = stream.data[: stream.whole].astype(np.int64)
+    head, some = (stream.data[:count].astype(np.int64) for count in (stream.whole, DIVIDED_FRAMES))
     for b in np.flatnonzero(doing != Role.CONSTANT)[:2]:
         likely = []
         for shift, bits in ((0, 8), (0, 4), (4, 4)):
@@ -168,9 +168,9 @@ def selector_of(stream: Stream, doing: NDArray[np.int64]) -> Selector | None:
             turns = np.unique(value)
             dense = 1 < turns.size <= MOST_TURNS and turns[-1] - turns[0] + 1 <= 2 * turns.size
             if dense and value.size >= FEWEST_IN_TURN * turns.size and cycles(value):
-                likely.append((Selector(8 * int(b) + shift, bits), value))
-        if any(divides(head, value, int(b)) for _, value in likely):
-            return likely[0][0]  # where a nibble divides and the byte goes round, the nibble is its lower part
+                likely.append(Selector(8 * int(b) + shift, bits))
+        if any(divides(some, some[:, b] >> one.start % 8 & ((1 << one.bits) - 1), int(b)) for one in likely):
+            return likely[0]  # where a nibble divides and the byte goes round, the nibble is its lower part
     return None
 
 

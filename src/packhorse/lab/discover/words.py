@@ -74,7 +74,10 @@ class Evidence(NamedTuple):
 
 
 class Proposal(NamedTuple):
-    """What a field, or several alike, may be: value = raw * scale + offset. Confidence is 0 to 1."""
+    """What a field, or several alike, may be: value = raw * scale + offset.
+
+    Confidence is 0 to 1: that all of it is right, and that at least the place is, whatever scale and offset are.
+    """
 
     kind: Kind
     fields: tuple[Field, ...]
@@ -82,6 +85,7 @@ class Proposal(NamedTuple):
     offset: float
     unit: str
     confidence: float
+    place_confidence: float
     said: tuple[str, ...]  # why so much, and why no more
     value: Array  # (fields, times) on the common clock; NaN where nothing was heard
     evidence: tuple[Evidence, ...] = ()
@@ -106,3 +110,8 @@ def positions(field: Field) -> set[int]:
         found.add(at)
         at = at - 1 if at % 8 else at + 15
     return found
+
+
+def overlap(one: Field, other: Field) -> bool:
+    """Whether two fields share bits."""
+    return (one.stream, one.turn) == (other.stream, other.turn) and bool(positions(one) & positions(other))
