@@ -2,7 +2,7 @@
 
 One log of a million frames, made here: 32 J1939 messages with signals of 2 to 32 bits, and bytes that wander as
 readings do. What is faster is first found to say the same. Single thread, candidates in turn, medians of the time that
-the processor spent.
+the processor spent. Beside them the live decoding of a few frames, and all that our battery does as a node.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 
 from figures import REPEATS, figure, in_turn, put, rows_of, show
+from node import ROUNDS, SERIES, STRINGS, node_cost
 from packhorse.io.can_logs import open_can_log
 from packhorse.io.can_logs.write import writer
 from packhorse.protocols import dbc, decoding, frames
@@ -42,6 +43,8 @@ class Size(NamedTuple):
     sample: int = 20_000
     text: int = 200_000
     calls: int = LIVE_CALLS
+    strings: int = STRINGS
+    series: int = SERIES
 
 
 class Case(NamedTuple):
@@ -240,6 +243,15 @@ def live(case: Case, calls: int) -> dict[str, Any]:
     return {"live": figure(f"live decoding of {LIVE_FRAMES} frames", 1e6 * float(median_s), "us", 15.0, note)}
 
 
+def node(strings: int, series: int) -> dict[str, Any]:
+    """Our battery on a loopback bus, all that it does in a tick, as a share of a core."""
+    cost = node_cost(strings, series)
+    parts = f"hear {1e3 * cost.hear_s:.2f}, step and speak {1e3 * cost.live_s:.2f}, bus {1e3 * cost.bus_s:.2f} ms"
+    traffic = f"{cost.frames_in:.0f} frames in, {cost.frames_out:.0f} out"
+    note = f"{parts}; {strings} strings x {series} cells, {traffic} each 100 ms; best of {ROUNDS} rounds"
+    return {"node": figure("our node at 100 ms, share of a core", 100.0 * cost.share, "%", 5.0, note)}
+
+
 def measure(size: Size = Size()) -> dict[str, Any]:  # noqa: B008 - a named tuple of numbers
     """All figures by name, in plain JSON types; takes some two minutes.
 
@@ -249,7 +261,8 @@ def measure(size: Size = Size()) -> dict[str, Any]:  # noqa: B008 - a named tupl
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         read = reading(case, size, folder)
-        return {**decode(case, size), **extraction(case, folder), **read, **live(case, size.calls)}
+        bus = {**decode(case, size), **extraction(case, folder), **read, **live(case, size.calls)}
+    return bus | node(size.strings, size.series)
 
 
 def write(figures: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What our battery costs as a node: hear the boards, step, command, speak J1939, at 100 ms."""
+"""What our battery costs as a node: hear the boards, step, command, speak J1939, at 100 ms. A figure of `bus.py`."""
 
 from __future__ import annotations
 
@@ -96,11 +96,3 @@ def spoken(wiring: battery_node.Wiring, time_s: float) -> list[CanFrame]:
     told = (("HVESSC1", {"connect_command": 1.0}), ("CCVS1", {"speed_m_per_s": 20.0}), ("AMB", {"ambient_degC": 20.0}))
     vehicle = [single(Message(system_layouts()[m].pgn, 39, GLOBAL, encode(system_layouts()[m], v))) for m, v in told]
     return [*boards.framed(wiring.readings, boards.coded(wiring.readings, boards.said_of(frame)), 0), *vehicle]
-
-
-if __name__ == "__main__":
-    found = node_cost()
-    parts = f"hear {1e3 * found.hear_s:.2f}, step and speak {1e3 * found.live_s:.2f}, bus {1e3 * found.bus_s:.2f} ms"
-    print(
-        f"{100.0 * found.share:.2f} % of a core: {parts}; {found.frames_in:.0f} frames in, {found.frames_out:.0f} out"
-    )

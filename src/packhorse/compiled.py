@@ -14,8 +14,10 @@ run as ordinary Python, which is how they are debugged, covered and mutated.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,25 +26,78 @@ import platformdirs
 Function = TypeVar("Function")
 
 
-def source_hash() -> str:
-    """Hash of every Python file whose compiled code others call: all rooms but `app` and `lab`.
+HOME = Path(__file__).parent
+IMPORT = re.compile(
+    r"^[ \t]*(?:from[ \t]+(packhorse[\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n(]*)|import[ \t]+(packhorse[^\n]*))",
+    re.MULTILINE,
+)
 
-    Numba's disk cache looks only at the file of the function itself and would keep stale code when a *called*
-    function in another file changes, so the cache folder carries this hash in its name. Compiled code in `lab` calls
-    only what is below `lab` or in its own file.
+
+def source_hash(module: str) -> str:
+    """Hash of all sources that compiled code of a module can depend on: its own, and what it imports, however far.
+
+    Numba's disk cache looks only at the file of the function itself. It would keep stale code when a *called* function,
+    a constant or a named tuple of another file changes, so the cache folder carries this hash in its name. Code from
+    outside of the package (tests, benchmarks) depends on everything.
     """
     digest = hashlib.sha256()
-    home = Path(__file__).parent
-    for path in sorted(set(home.rglob("*.py")) - set((home / "app").rglob("*.py")) - set((home / "lab").rglob("*.py"))):
-        digest.update(path.relative_to(home).as_posix().encode())
-        digest.update(path.read_bytes())
+    for name in sorted(sources(module) if file_of(module) else every_module()):
+        digest.update(name.encode())
+        digest.update(text_of(name).encode())
     return digest.hexdigest()[:16]
 
 
-def cache_folder() -> Path:
+@functools.cache
+def sources(module: str) -> frozenset[str]:
+    """A module of ours and all that it imports: a package of a module counts, as its `__init__` runs too."""
+    found: set[str] = set()
+    left = [module]
+    while left:
+        name = left.pop()
+        if name in found or file_of(name) is None:
+            continue
+        found.add(name)
+        left += [name.rpartition(".")[0], *imported(name)]
+    return frozenset(found)
+
+
+@functools.cache
+def imported(module: str) -> frozenset[str]:
+    """What a module names in its imports, under whatever condition. Some of it is no module but a name in one."""
+    found: set[str] = set()
+    for package, names, modules in IMPORT.findall(text_of(module)):
+        found |= {package, *(f"{package}.{name}" for name in re.findall(r"\w+", names))} if package else set()
+        found |= set(re.findall(r"packhorse[\w.]*", modules))
+    return frozenset(found)
+
+
+@functools.cache
+def text_of(module: str) -> str:
+    """The source of a module; empty where there is none."""
+    path = file_of(module)
+    return "" if path is None else path.read_text(encoding="utf-8")
+
+
+@functools.cache
+def file_of(module: str) -> Path | None:
+    """The file of a module of ours; None for all else."""
+    first, *rest = module.split(".")
+    bare = HOME.joinpath(*rest)
+    places = (bare / "__init__.py", bare.with_name(f"{bare.name}.py")) if first == "packhorse" else ()
+    return next((path for path in places if path.is_file()), None)
+
+
+def every_module() -> list[str]:
+    """All modules of the package."""
+    files = (path.relative_to(HOME.parent).with_suffix("") for path in HOME.rglob("*.py"))
+    return [".".join(path.parts).removesuffix(".__init__") for path in files]
+
+
+@functools.cache
+def cache_folder(module: str) -> Path:
     """Where the machine code of this very source is kept (`PACKHORSE_CACHE` overrides the parent folder)."""
     parent = os.environ.get("PACKHORSE_CACHE") or platformdirs.user_cache_dir("packhorse")
-    return Path(parent) / f"code-{source_hash()}"
+    return Path(parent) / f"{module.removeprefix('packhorse.')}-{source_hash(module)}"
 
 
 if TYPE_CHECKING:
@@ -68,8 +123,10 @@ else:
             self.state.flags.noalias = True
             return [DefaultPassBuilder.define_nopython_pipeline(self.state)]
 
-    numba.config.CACHE_DIR = str(cache_folder())
-    _OPTIONS = {"cache": True, "error_model": "numpy", "no_cfunc_wrapper": True}
-    compiled = numba.njit(**_OPTIONS)
-    part = numba.njit(**_OPTIONS, no_cpython_wrapper=True)
-    kernel = numba.njit(**_OPTIONS, no_cpython_wrapper=True, _nrt=False, pipeline_class=_NoOverlap)
+    def _cached(function: Any, **options: Any) -> Any:
+        numba.config.CACHE_DIR = str(cache_folder(function.__module__))  # Numba looks at it when it decorates
+        return numba.njit(cache=True, error_model="numpy", no_cfunc_wrapper=True, **options)(function)
+
+    compiled = _cached
+    part = functools.partial(_cached, no_cpython_wrapper=True)
+    kernel = functools.partial(_cached, no_cpython_wrapper=True, _nrt=False, pipeline_class=_NoOverlap)

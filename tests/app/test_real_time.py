@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from packhorse import twin
@@ -16,10 +18,12 @@ from packhorse.app.on_bus import Settings
 from packhorse.app.world import Settings as TruckSettings
 from packhorse.app.world import build
 from packhorse.io.buses import Bus, open_bus
+from packhorse.io.can_logs import open_can_log
 from packhorse.io.errors import BusError
 from packhorse.io.state import load_state
 from packhorse.pack.load import ConfigurationError, load_pack
 from packhorse.pack.words import Stage
+from packhorse.protocols.frames import SENT, join
 from packhorse.protocols.j1939.identifier import CanFrame
 
 names = (f"process:real{k}" for k in itertools.count())
@@ -70,6 +74,21 @@ def test_a_truck_drives_and_time_is_that_of_the_wall(capsys: pytest.CaptureFixtu
     assert facts["distance_km"] == pytest.approx(street.body.distance_m / 1000.0, rel=0.05)
     assert facts["distance_km"] > 0.1
     assert lines == ""
+
+
+def test_both_ways_are_recorded_by_the_time_of_day(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    street, path = Street(next(names)), tmp_path / "bus.blf"
+    facts, lines = drive(street, 20.0, capsys, record=path)
+    found = join(list(open_can_log(path).blocks()))
+    assert lines == ""
+    assert facts["recording"] == {"file": str(path), "written": found.id.size, "dropped": 0}
+    sent = (found.flags & SENT) != 0
+    assert np.count_nonzero(sent) == facts["bus"]["sent"] > 1_000
+    assert np.count_nonzero(~sent) == facts["bus"]["heard"] > 5_000
+    assert (np.diff(found.time_s) >= -1e-6).all()
+    assert found.time_s[-1] - found.time_s[0] == pytest.approx(20.0, abs=1.0)
+    assert abs(found.time_s[0] - time.time()) < 600.0
+    assert facts["files"] == []
 
 
 def test_a_truck_that_falls_silent_is_a_fault_and_not_an_end(capsys: pytest.CaptureFixture[str]) -> None:

@@ -206,7 +206,7 @@ def test_a_damaged_state_is_refused_and_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_recording_must_be_parquet(tmp_path: Path) -> None:
-    with pytest.raises(WriteError, match=r"ends in \.parquet"):
+    with pytest.raises(WriteError, match=r"end it in \.parquet"):
         go(record=tmp_path / "a.csv")
 
 

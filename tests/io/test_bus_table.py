@@ -11,6 +11,7 @@ import pytest
 from packhorse.app.replay import replay
 from packhorse.io import logs
 from packhorse.io.bus_files import read_dbc
+from packhorse.io.can_logs import source
 from packhorse.io.can_logs.write import writer
 from packhorse.io.errors import ReadError
 from packhorse.pack.load import ConfigurationError, load_pack
@@ -191,3 +192,22 @@ def test_a_bus_without_its_dbc_or_of_somebody_else_is_refused(tmp_path: Path, fi
     other = log_of(tmp_path / "other.blf", sent._replace(id=sent.id ^ np.uint32(0x1000)))
     with pytest.raises(ReadError, match="no signal of the mapping is on this bus"):
         logs.open_bus_log(other, *files, load_pack(str(SMALL)))
+
+
+def test_a_tick_that_is_cut_by_a_block_is_one_row_all_the_same(
+    tmp_path: Path, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Current and cells of one moment lie in different blocks, and the log rounds their times to microseconds."""
+    sent, _ = drive(6.0, files[0])
+    path = tmp_path / "bus.log"
+    with writer(path) as log:
+        log.take(sent)
+    pack = load_pack(str(SMALL))
+    whole = [block.frames for block in logs.open_bus_log(path, *files, pack).blocks()]
+    monkeypatch.setattr(source, "BLOCK_BYTES", 700)
+    monkeypatch.setattr(source.chunks, "__defaults__", (700,))
+    cut = [block.frames for block in logs.open_bus_log(path, *files, pack).blocks()]
+    for name in ("time_s", "string_A", "cell_V", "age_s"):
+        one, two = (np.concatenate([getattr(part, name) for part in parts]) for parts in (whole, cut))
+        np.testing.assert_array_equal(one, two, err_msg=name)
+    assert float(np.abs(np.concatenate([part.age_s for part in whole])[:, :, [0, 2]]).max()) < 3e-6

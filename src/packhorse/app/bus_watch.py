@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from packhorse.app.battery_node import Battery, Wiring
+from packhorse.io.bus_recording import BusRecording
 from packhorse.io.buses import Lasting
 from packhorse.protocols.j1939 import node, sign
 from packhorse.protocols.j1939.claim import Standing
@@ -102,11 +103,12 @@ def counted(battery: Battery) -> dict[str, int]:
     return {**node.counts(battery.node), **own, "commanded": battery.commanded}
 
 
-def facts(bus: Lasting, battery: Battery) -> dict[str, Any]:
-    """The bus in the summary of a run."""
+def facts(bus: Lasting, battery: Battery, tape: BusRecording | None = None) -> dict[str, Any]:
+    """The bus in the summary of a run, and its recording."""
     counts = bus.counts
     frames = {name: getattr(counts, name) for name in counts.__slots__}
-    return {"bus": {"name": bus.name, "address": battery.node.claim.address, **frames, "wrong": counted(battery)}}
+    told = {"bus": {"name": bus.name, "address": battery.node.claim.address, **frames, "wrong": counted(battery)}}
+    return told if tape is None else {**told, "recording": tape.facts()}
 
 
 def _sign(battery: Battery) -> str:

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-REPLAY, STEP, TWIN = "packhorse_*/bms.replay-*.nbi", "packhorse_*/bms.step-*.nbi", "twin_*/truck.step-*.nbi"
-"""Where the cache keeps what, as patterns."""
+REPLAY, STEP, TWIN = ("packhorse.bms", "replay"), ("packhorse.bms", "step"), ("packhorse.twin.truck", "step")
+"""Module and name of the functions that are compiled last."""
 REPLAY_S, RUN_S = 25, 30
 """About how long it takes two processes to compile the core alone, and together with the twin."""
 
 
 @contextmanager
-def notice(needed: tuple[str, ...], seconds: int, quiet: bool = False) -> Iterator[None]:
+def notice(needed: tuple[tuple[str, str], ...], seconds: int, quiet: bool = False) -> Iterator[None]:
     """Say on stderr that the first call inside compiles; nothing where every `needed` code is in the cache already."""
     if quiet or ready(needed):
         yield
@@ -92,13 +92,17 @@ def compile_twin() -> None:
     twin.step(truck, twin.start(truck, 0.5, 20.0), *twin.idle(truck), twin.Demand(0.0, 0.0, 0.0, 20.0, 0.0), 0.1)
 
 
-def ready(needed: tuple[str, ...]) -> bool:
+def ready(needed: tuple[tuple[str, str], ...]) -> bool:
     """Whether nothing has to be compiled: all is in the cache, or the compiler is switched off."""
+    by_hand = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
+    return by_hand or all(is_kept(*function) for function in needed)
+
+
+def is_kept(module: str, name: str) -> bool:
+    """Whether the cache has a function, compiled from this very source."""
     from packhorse.compiled import cache_folder  # noqa: PLC0415
 
-    by_hand = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
-    folder = cache_folder()
-    return by_hand or all(any(folder.glob(pattern)) for pattern in needed)
+    return any(cache_folder(module).glob(f"*/{module.rpartition('.')[2]}.{name}-*.nbi"))
 
 
 if __name__ == "__main__":

@@ -107,6 +107,8 @@ def tell(course: Course, ended: Ended, more: dict[str, Any] | None = None) -> No
         print(json.dumps({**facts, "files": written}, allow_nan=False))
         return
     table = Table(show_header=False, box=None, pad_edge=False)
-    for label, value in [*trip.lines(facts), *(("written", path) for path in written)]:
+    tape = facts.get("recording")
+    lines = [("recorded", f"{tape['written']} frames, {tape['dropped']} dropped, {tape['file']}")] if tape else []
+    for label, value in [*trip.lines(facts), *lines, *(("written", path) for path in written)]:
         table.add_row(label, value)
     Console(markup=False, highlight=False).print(table)

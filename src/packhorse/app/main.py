@@ -126,6 +126,8 @@ def packhorse(
 
     [bold]Your own bus[/bold]
 
+      packhorse record socketcan:can0 truck.blf
+
       packhorse signals truck.blf --dbc truck.dbc
 
       packhorse replay truck.blf --dbc truck.dbc --map signals.toml --pack mine.toml
@@ -187,7 +189,11 @@ def run(
     fault: Faults = None,
     as_json: AsJson = False,
     record: Annotated[
-        Path | None, typer.Option(metavar="FILE.parquet", help="Write what the BMS hears, for packhorse replay.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write what the BMS hears (.parquet), or with --bus all frames (.blf, .log, .asc, .gz).",
+        ),
     ] = None,
     state: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Memory of the BMS: loaded if it exists, saved at the end.")
@@ -242,6 +248,9 @@ def twin(
     seed: Seed = 1,
     fault: Faults = None,
     real_time: RealTime = False,
+    record: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write all frames (.blf, .log, .asc, also .gz).")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Put a simulated truck on a bus: its boards, inverter, charger, thermal unit and vehicle controller as nodes.
@@ -260,7 +269,23 @@ def twin(
 
     faults = tuple(fault or ())
     asked = Settings(pack, truck, cycle, speed, seconds, tick, soc, ambient, seed, faults, as_json, None, None)
-    driving.run(asked, bus, real_time)
+    driving.run(asked, bus, real_time, record)
+
+
+@app.command()
+def record(
+    bus: Annotated[str, typer.Argument(metavar="BUS", help=f"The bus to listen to: {BUSES}.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .blf, .log or .asc file, also .log.gz and .asc.gz.")],
+    seconds: Annotated[float | None, typer.Option(help="Seconds to record.", show_default="until Ctrl-C")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Record a bus without taking part in it. Ctrl-C ends it; a crash loses no more than the last second.
+
+    Example:  packhorse record socketcan:can0 truck.blf
+    """
+    from packhorse.app import record as recording
+
+    recording.record(bus, file, seconds, as_json)
 
 
 @app.command()
@@ -299,7 +324,9 @@ def signals(
     log: Annotated[
         Path, typer.Argument(metavar="LOG", help="A recorded bus: BLF, ASC, candump, CSV, MF4, also .gz or .zst.")
     ],
-    dbc: Annotated[Path | None, typer.Option(metavar="FILE", help="What the messages hold.")] = None,
+    dbc: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What the messages hold.", show_default="our table of J1939")
+    ] = None,
     profile: ProfileOption = None,
     out: Annotated[
         Path | None,
@@ -329,6 +356,8 @@ def signals(
     as_json: AsJson = False,
 ) -> None:
     """Say what is on a recorded bus: identifiers, rates, gaps, senders, faults, and signals with their ranges.
+
+    Without a DBC or a profile, signals are those that our own table of J1939 knows.
 
     Example:  packhorse signals truck.blf --dbc truck.dbc -o decoded.parquet
 
@@ -502,14 +531,19 @@ def dbc_export(
     node: Annotated[
         str | None, typer.Option(metavar="FILE", help="Its node file.", show_default="as on a simulated bus")
     ] = None,
+    mapping: Annotated[
+        Path | None, typer.Option("--map", metavar="FILE", help="Write the mapping for replays of a recorded bus too.")
+    ] = None,
 ) -> None:
     """Write a DBC of our own node: its messages of J1939, its boards' readings, and what they are asked.
 
     Example:  packhorse dbc export --pack mine.toml --node node.toml -o node.dbc
+
+    Example:  packhorse dbc export --pack mine.toml -o node.dbc --map node.map.toml
     """
     from packhorse.app import dbc
 
-    dbc.export(pack, node, out)
+    dbc.export(pack, node, out, mapping)
 
 
 @benches.command("core")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,9 +20,11 @@ from packhorse.app.course import Course, Wall, complete, tell
 from packhorse.app.lockstep import Lockstep, Turn
 from packhorse.app.pace import stop_asked
 from packhorse.app.world import LEAST_TICK_S, MOST_TICK_S, Around, Tick, refused
-from packhorse.io.buses import Lasting, open_bus
+from packhorse.io.bus_recording import BusRecording, bus_recording
+from packhorse.io.buses import Heard, Lasting, open_bus
 from packhorse.io.buses.bus import MOST_FRAMES
 from packhorse.io.buses.opening import is_simulated
+from packhorse.io.can_logs.write import PARQUET, ending
 from packhorse.io.errors import BusError
 from packhorse.io.state import load_state
 from packhorse.pack.compile import compile_pack
@@ -65,6 +67,7 @@ class Linked(NamedTuple):
     stop: Callable[[], bool]
     say: Callable[[str], None]
     wall: Wall
+    tape: BusRecording | None
 
 
 def run(
@@ -77,6 +80,7 @@ def run(
 
     Raises `packhorse.io.errors.Error` or `packhorse.pack.load.ConfigurationError`, each with one line for the user.
     """
+    frames_heard, log = asked_of(settings.record)
     name, wiring, state = prepared(settings)
     stepped = is_simulated(settings.bus) and not settings.real_time
     with compiling.notice((compiling.STEP,), compiling.REPLAY_S):
@@ -88,17 +92,26 @@ def run(
         settings.seconds,
         settings.tick_s,
         settings.as_json,
-        settings.record,
+        frames_heard,
         settings.state,
     )
+    wall, recording = Wall(clock, sleep), nullcontext() if log is None else bus_recording(log)
     with stop_asked() as stop, closing(Lasting(settings.bus, lambda: open_bus(settings.bus, clock), clock)) as bus:
-        period_s = settings.tick_s if stepped else boards.table()["period_s"]
-        linked = Linked(bus, wiring, settings.tick_s, period_s, stop, speaker(console), Wall(clock, sleep))
-        lived = Lived(linked, state)
-        ended = complete(course, lived.stepped() if stepped else lived.free(), Wall(clock, sleep), stop, console)
+        with recording as tape:
+            period_s = settings.tick_s if stepped else boards.table()["period_s"]
+            lived = Lived(Linked(bus, wiring, settings.tick_s, period_s, stop, speaker(console), wall, tape), state)
+            ended = complete(course, lived.stepped() if stepped else lived.free(), wall, stop, console)
+        lived.say_of_tape()
         if ended.last is None:
             raise BusError(f"{settings.bus}: ended before a truck was heard; start one with 'packhorse twin --bus ...'")
-        tell(course, ended, bus_watch.facts(bus, lived.battery))
+        tell(course, ended, bus_watch.facts(bus, lived.battery, tape))
+
+
+def asked_of(record: Path | None) -> tuple[Path | None, Path | None]:
+    """The file for what the BMS hears, and the one for the bus, by the ending. Raises WriteError for any other."""
+    if record is None or ending(record) == PARQUET:
+        return record, None
+    return None, record
 
 
 def prepared(settings: Settings) -> tuple[str, Wiring, State]:
@@ -134,12 +147,12 @@ def speaker(console: Console | None) -> Callable[[str], None]:
     return lambda line: print(line, file=sys.stderr, flush=True)
 
 
-def drained(bus: Lasting) -> list[CanFrame]:
+def drained(bus: Lasting) -> list[Heard]:
     """All that has arrived, and of a flood as much as can be taken in."""
-    frames: list[CanFrame] = []
+    frames: list[Heard] = []
     for _ in range(MOST_CALLS):
         found = bus.heard()
-        frames += [one.frame for one in found if one.extended]
+        frames += found
         if len(found) < MOST_FRAMES:
             break
     return frames
@@ -151,6 +164,7 @@ class Lived:
     def __init__(self, linked: Linked, state: State) -> None:
         self._linked, self._state = linked, state
         self._distance_m = 0.0
+        self._ahead_s = 0.0  # of the time of day before the clock on the wall
         self.battery: Battery = battery_node.wake(linked.wiring, state, 0.0)[0]
         self._watch = BusWatch(linked.wiring, linked.bus, linked.period_s, linked.say)
 
@@ -170,33 +184,58 @@ class Lived:
                 self.battery, said = battery_node.wake(link.wiring, self._state, time_s)
                 awake = True
             was_s = time_s
+            self._record(time_s, turn.frames)
             self.battery, answers = battery_node.hear(link.wiring, self.battery, time_s, turn.frames)
             if turn.number == 0:
                 self.battery, more = battery_node.claiming(self.battery, time_s)
-                with_truck.answer(turn, Turn(0, turn.time_s, [*said, *answers, *more]))
+                self._answer(with_truck, turn, time_s, [*said, *answers, *more])
                 continue
             tick, frames = self._tick(time_s)
-            with_truck.answer(turn, Turn(turn.number, turn.time_s, [*said, *answers, *frames]))
+            self._answer(with_truck, turn, time_s, [*said, *answers, *frames])
             yield tick
+
+    def _answer(self, with_truck: Lockstep, turn: Turn, time_s: float, frames: list[CanFrame]) -> None:
+        with_truck.answer(turn, Turn(turn.number, turn.time_s, frames))
+        self._record(time_s, frames, sent=True)
+
+    def _record(self, time_s: float, frames: Sequence[CanFrame], *, sent: bool = False) -> None:
+        if self._linked.tape is not None:
+            self._linked.tape.take(time_s, frames, sent=sent)
 
     def free(self) -> Iterator[Tick]:
         """By the clock on the wall; whoever takes the ticks waits between them."""
         link = self._linked
         start_s = self._state.time_s if math.isfinite(self._state.time_s) else 0.0
         offset_s = start_s - link.wall.clock()
+        self._ahead_s = time.time() - link.wall.clock()
         self.battery, said = battery_node.wake(link.wiring, self._state, start_s)
-        link.bus.send(said)
+        self._send(said)
         while not link.stop():
             time_s = link.wall.clock() + offset_s
-            self.battery, answers = battery_node.hear(link.wiring, self.battery, time_s, drained(link.bus))
+            heard = drained(link.bus)
+            if link.tape is not None:
+                link.tape.heard(heard, self._ahead_s)
+            frames = [one.frame for one in heard if one.extended]
+            self.battery, answers = battery_node.hear(link.wiring, self.battery, time_s, frames)
             if time_s < start_s + WAKING_S and not battery_node.is_awake(link.wiring, self.battery):
                 self.battery, more = battery_node.claiming(self.battery, time_s)
-                link.bus.send([*answers, *more])
+                self._send([*answers, *more])
                 link.wall.sleep(link.tick_s)
                 continue
-            tick, frames = self._tick(time_s)
-            link.bus.send([*answers, *frames])
+            tick, spoken = self._tick(time_s)
+            self._send([*answers, *spoken])
             yield tick
+
+    def _send(self, frames: Sequence[CanFrame]) -> None:
+        """By the clock on the wall."""
+        self._linked.bus.send(frames)
+        self._record(self._linked.wall.clock() + self._ahead_s, frames, sent=True)
+
+    def say_of_tape(self) -> None:
+        """What went wrong with the recording, for people; the BMS goes on."""
+        tape = self._linked.tape
+        while tape is not None and tape.lines:
+            self._linked.say(tape.lines.popleft())
 
     def _tick(self, time_s: float) -> tuple[Tick, tuple[CanFrame, ...]]:
         link = self._linked
@@ -204,6 +243,7 @@ class Lived:
         self.battery, moment, frames = battery_node.live(link.wiring, self.battery, time_s)
         bms_s = time.perf_counter() - began_s
         self._watch.look(self.battery, time_s)
+        self.say_of_tape()
         known = battery_node.around(link.wiring, self.battery, time_s)
         if not math.isnan(known.speed_m_per_s):
             self._distance_m += known.speed_m_per_s * link.tick_s

@@ -6,7 +6,8 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
+from pathlib import Path
 from typing import Any
 
 from packhorse import twin
@@ -16,6 +17,7 @@ from packhorse.app.lockstep import Lockstep, Turn
 from packhorse.app.pace import Pace, stop_asked
 from packhorse.app.truck_nodes import Nodes
 from packhorse.app.world import Settings, World, build, refused, usable_soc
+from packhorse.io.bus_recording import BusRecording, bus_recording
 from packhorse.io.buses import Lasting, open_bus
 from packhorse.io.buses.opening import is_simulated
 from packhorse.protocols import boards
@@ -25,7 +27,9 @@ Exchange = Callable[[int, float, list[CanFrame]], list[CanFrame] | None]
 """Says a tick, and gives back what was said to it; None where it is time to end."""
 
 
-def run(settings: Settings, bus_name: str, real_time: bool, wall: Wall | None = None) -> None:
+def run(
+    settings: Settings, bus_name: str, real_time: bool, record: Path | None = None, wall: Wall | None = None
+) -> None:
     """Drive until the time is over or somebody asks to end, then say how far it came.
 
     Raises `packhorse.io.errors.Error` or `packhorse.pack.load.ConfigurationError`, each with one line for the user.
@@ -38,14 +42,17 @@ def run(settings: Settings, bus_name: str, real_time: bool, wall: Wall | None = 
         compiling.compile_twin()
     stepped = is_simulated(bus_name) and not real_time
     began_s = wall.clock()
-    with stop_asked() as stop, closing(Lasting(bus_name, lambda: open_bus(bus_name), wall.clock)) as bus:
-        if stepped:
-            with_bms = Lockstep(bus, boards.table()["addresses"]["controller"], stop, say)
-            body = drive(world, settings, nodes, in_step(with_bms), Pace(settings.speed, *wall), stop)
-            with_bms.end(body.time_s)
-        else:
-            body = drive(world, settings, nodes, freely(bus), Pace(1.0, *wall), stop)
-        tell(settings, world, body, bus, wall.clock() - began_s)
+    recording = nullcontext() if record is None else bus_recording(record)
+    with stop_asked() as stop, closing(Lasting(bus_name, lambda: open_bus(bus_name, wall.clock), wall.clock)) as bus:
+        with recording as tape:
+            if stepped:
+                with_bms = Lockstep(bus, boards.table()["addresses"]["controller"], stop, say)
+                body = drive(world, settings, nodes, in_step(with_bms, tape), Pace(settings.speed, *wall), stop)
+                with_bms.end(body.time_s)
+            else:
+                body = drive(world, settings, nodes, freely(bus, tape, wall), Pace(1.0, *wall), stop)
+        say_of(tape)
+        tell(settings, world, body, (bus, tape), wall.clock() - began_s)
 
 
 def drive(
@@ -74,26 +81,42 @@ def drive(
     return body
 
 
-def in_step(with_bms: Lockstep) -> Exchange:
+def in_step(with_bms: Lockstep, tape: BusRecording | None = None) -> Exchange:
     """Every tick waits for its answer."""
 
     def exchange(number: int, time_s: float, frames: list[CanFrame]) -> list[CanFrame] | None:
         turn = with_bms.exchange(Turn(number, time_s, frames))
+        if tape is not None:
+            tape.take(time_s, frames, sent=True)
+            tape.take(time_s, [] if turn is None else turn.frames)
+            say_of(tape)
         return None if turn is None else turn.frames
 
     return exchange
 
 
-def freely(bus: Lasting) -> Exchange:
+def freely(bus: Lasting, tape: BusRecording | None, wall: Wall) -> Exchange:
     """Nothing waits for anybody: what was said since the last tick counts."""
+    ahead_s = time.time() - wall.clock()
 
     def exchange(_number: int, _time_s: float, frames: list[CanFrame]) -> list[CanFrame]:
         bus.send(frames)
         while bus.lines:
             say(bus.lines.popleft())
-        return [one.frame for one in bus.heard() if one.extended]
+        heard = bus.heard()
+        if tape is not None:
+            tape.heard(heard, ahead_s)
+            tape.take(wall.clock() + ahead_s, frames, sent=True)
+            say_of(tape)
+        return [one.frame for one in heard if one.extended]
 
     return exchange
+
+
+def say_of(tape: BusRecording | None) -> None:
+    """What went wrong with the recording, for people; the truck drives on."""
+    while tape is not None and tape.lines:
+        say(tape.lines.popleft())
 
 
 def say(line: str) -> None:
@@ -101,8 +124,11 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def tell(settings: Settings, world: World, body: twin.Body, bus: Lasting, wall_s: float) -> None:
+def tell(
+    settings: Settings, world: World, body: twin.Body, on: tuple[Lasting, BusRecording | None], wall_s: float
+) -> None:
     """The summary, on stdout."""
+    bus, tape = on
     seconds = body.time_s - world.body.time_s
     counts = bus.counts
     driven, recovered, auxiliary, thermal, charged, friction = (float(Wh) / 1000.0 for Wh in body.energy_Wh)
@@ -121,6 +147,8 @@ def tell(settings: Settings, world: World, body: twin.Body, bus: Lasting, wall_s
         },
         "bus": {"name": bus.name} | {name: getattr(counts, name) for name in counts.__slots__},
     }
+    if tape is not None:
+        facts["recording"] = tape.facts()
     if settings.as_json:
         print(json.dumps(facts, allow_nan=False))
         return
@@ -128,3 +156,5 @@ def tell(settings: Settings, world: World, body: twin.Body, bus: Lasting, wall_s
     print(f"{seconds:.1f} s at {facts['times_real_time']:.3g} times real time, {facts['distance_km']:.2f} km")
     print(f"true charge {100.0 * facts['true_soc']:.1f} %, {driven:.1f} kWh driven, {recovered:.1f} kWh recovered")
     print(f"{counts.sent} frames sent, {counts.heard} heard, {counts.dropped} dropped, {counts.errors} errors")
+    if tape is not None:
+        print(f"{tape.path}: {tape.written} frames written, {tape.dropped} dropped")

@@ -35,6 +35,8 @@ LONGEST_SILENCE_S = 60.0
 SET_BACK_S = 1.0
 """A time further back than this is a clock that was set; less is frames of several buses out of order."""
 PART_ROWS, SLACK = 20_000, 1e-6
+CLOCK_S = 2e-6
+"""Logs keep microseconds: a frame that seems to be so much later than a row was heard with it."""
 AGED = ("cell_voltage", "probe_temperature", "current")
 """Sections whose age goes into a frame, in its order."""
 SENDER = re.compile(r"^(.*)@([0-9A-Fa-f]{2})(\..*)$")
@@ -105,12 +107,14 @@ def open_bus_table(
     rows = Rows(log.path, plan, wanted(names), rules, pack)
     files: list[Path] = []
     for part in parts(log, plan):
-        if part.decoded is not None:
-            for table in rows.take(part.frames, part.decoded):
-                files.append(Path(folder.name) / f"{len(files):06d}.parquet")
-                table.write_parquet(files[-1])
+        for table in rows.take(part.frames, part.decoded):
+            files.append(Path(folder.name) / f"{len(files):06d}.parquet")
+            table.write_parquet(files[-1])
         if progress is not None:
             progress(log.frames)
+    for table in rows.finish():
+        files.append(Path(folder.name) / f"{len(files):06d}.parquet")
+        table.write_parquet(files[-1])
     return BusTable(log.path, folder, files, rows.unheard())
 
 
@@ -129,13 +133,18 @@ class Rows:
         self._row = 0
 
     def take(self, frames: CanFrames, decoded: Decoded) -> Iterator[pl.DataFrame]:
-        """Rows up to the time of the last of these frames. Raises ReadError."""
+        """Rows before the time of the last of these frames: more of that time may come. Raises ReadError."""
         times_s = self._forward(frames.time_s)
         self._note_speakers(frames, decoded)
         said = [self._said(k, frames, decoded, times_s) for k in range(len(self._signals))]
         for rows_s in self._rows(times_s):
             yield self._table(rows_s, said)
         self._held = [Held(one.time_s[-1:], one.value[-1:]) for one in said]
+
+    def finish(self) -> Iterator[pl.DataFrame]:
+        """The row at the time of the very last frame, where one is due."""
+        if not np.isnan(self._last_s) and self._row <= (self._last_s - self._origin_s) / self._bus.period_s + SLACK:
+            yield self._table(np.array([self._origin_s + self._bus.period_s * self._row]), self._held)
 
     def unheard(self) -> list[str]:
         """Signals of the mapping that were never said. Raises ReadError where that is all of them."""
@@ -161,7 +170,7 @@ class Rows:
         ends_s = np.concatenate((chain_s[silent] + LONGEST_SILENCE_S, chain_s[-1:])) - self._origin_s
         for begin_s, end_s in zip(begins_s, ends_s, strict=True):
             first = max(self._row, math.ceil(begin_s / self._bus.period_s - SLACK))
-            self._row = max(first, math.floor(end_s / self._bus.period_s + SLACK) + 1)
+            self._row = max(first, math.ceil(end_s / self._bus.period_s - SLACK))
             for k in range(first, self._row, PART_ROWS):
                 yield self._origin_s + self._bus.period_s * np.arange(
                     k, min(k + PART_ROWS, self._row), dtype=np.float64
@@ -217,8 +226,8 @@ class Rows:
         columns: dict[str, Array] = {"time_s": rows_s}
         age_s = np.empty((len(said), rows_s.size))
         for k, (one, heard) in enumerate(zip(self._signals, said, strict=True)):
-            last = np.searchsorted(heard.time_s, rows_s, side="right") - 1
-            age_s[k] = rows_s - heard.time_s[last]
+            last = np.searchsorted(heard.time_s, rows_s + CLOCK_S, side="right") - 1
+            age_s[k] = np.maximum(rows_s - heard.time_s[last], 0.0)
             columns[one.name] = np.where(age_s[k] <= self._patience_s, heard.value[last], np.nan)
         for name, which in self._ages.items():
             columns[name] = age_s[which].max(axis=0, initial=0.0)

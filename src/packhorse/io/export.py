@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,7 +25,17 @@ class Export:
         self._plan = plan
         self._names = pl.Series("signal", list(plan.signals), dtype=pl.String)
         self._beside = beside
+        self._left_out: tuple[pl.Expr, ...] = ()
         self.parts: list[Path] = []
+
+    def leave_out(self, bus: int, signals: Collection[str]) -> None:
+        """Have signals of a bus not in the table after all."""
+        self._left_out += ((pl.col("bus") == bus) & pl.col("signal").is_in(list(signals)),)
+
+    def whole(self) -> pl.LazyFrame:
+        """All parts as one table."""
+        table = pl.scan_parquet(self.parts)
+        return table.filter(~pl.any_horizontal(self._left_out)) if self._left_out else table
 
     def take(self, frames: CanFrames, decoded: Decoded) -> None:
         """Write the signals of some frames, in the order of time; what is no reading is left out."""
@@ -52,8 +62,11 @@ class Export:
 
 
 @contextmanager
-def export(path: Path, plan: Plan) -> Iterator[Export]:
-    """A table of decoded signals to be written at `path`, whole or not at all. Raises WriteError."""
+def export(path: Path, plan: Plan, described: str = "signal of the DBC") -> Iterator[Export]:
+    """A table of decoded signals to be written at `path`, whole or not at all. Raises WriteError.
+
+    Where nothing was to be written, that is an error; `described` says of what there was nothing.
+    """
     if path.suffix != ".parquet" or path.is_dir():
         raise WriteError(f"{path}: decoded signals are written as Parquet; give a file that ends in .parquet")
     with said(path):
@@ -63,9 +76,9 @@ def export(path: Path, plan: Plan) -> Iterator[Export]:
             made = Export(plan, beside)
             yield made
             if made.parts:
-                pl.scan_parquet(made.parts).sink_parquet(beside / "whole")
-                (beside / "whole").replace(path)
-            else:
-                raise WriteError(f"{path}: not written, no signal of the DBC is on this bus; give the DBC of this bus")
+                made.whole().sink_parquet(beside / "whole")
+            if not made.parts or pl.scan_parquet(beside / "whole").select(pl.len()).collect().item() == 0:
+                raise WriteError(f"{path}: not written, no {described} is on this bus; give the DBC of this bus")
+            (beside / "whole").replace(path)
         finally:
             shutil.rmtree(beside, ignore_errors=True)

@@ -60,7 +60,7 @@ class Recording:
 def recording(path: Path) -> Iterator[Recording]:
     """A log to be written at `path`; whatever ends the block, no parts are left behind."""
     if path.suffix != ".parquet" or path.is_dir():
-        raise WriteError(f"{path}: recordings are Parquet files; give a file that ends in .parquet")
+        raise WriteError(f"{path}: what the BMS hears is a Parquet file; end it in .parquet (frames need --bus)")
     with said(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))

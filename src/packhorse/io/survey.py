@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -11,26 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from packhorse.io.can_logs import CanLog
+from packhorse.io.troubles import Troubles
 from packhorse.pack.words import Array
 from packhorse.protocols import decoding, frames, reassembly
 from packhorse.protocols.decoding import Decoded
 from packhorse.protocols.frames import ERROR, EXTENDED, LONG, REMOTE, CanFrames, payload
-from packhorse.protocols.plan import OWNER, Plan, group
+from packhorse.protocols.j1939.claim import ADDRESS_CLAIMED
+from packhorse.protocols.plan import J1939, OWNER, Plan, group
 
-MOST_IDENTIFIERS, MOST_FAULTS = 10_000, 10_000
+MOST_IDENTIFIERS, MOST_SIGNALS = 10_000, 100_000
 GAP_PERIODS, ENOUGH_INTERVALS = 5.0, 8
-DM1 = 0xFECA
-LAMPS = ("protect", "amber", "red", "malfunction")
-NO_FAULT_SPN = 0
-
-
-class Trouble(NamedTuple):
-    """A trouble code as a node reports it."""
-
-    bus: int
-    sender: int
-    spn: int
-    fmi: int
+ANYBODY = 256
+"""The sender of a signal whose message is not told by its sender."""
+NAME_BYTES = 8
 
 
 @dataclass
@@ -68,14 +60,22 @@ class Range:
     coded: int = 0
 
 
+class Spoken(NamedTuple):
+    """A signal of a plan as one node says it."""
+
+    row: int
+    bus: int
+    sender: int  # ANYBODY where the message is not told by it
+
+
 @dataclass
 class Survey:
     """What is known of a bus so far."""
 
     voices: dict[int, Voice] = field(default_factory=dict)
-    faults: Counter[Trouble] = field(default_factory=Counter)
-    lamps: dict[tuple[int, int], set[str]] = field(default_factory=dict)
-    signals: dict[str, Range] = field(default_factory=dict)
+    troubles: Troubles = field(default_factory=Troubles)
+    claims: dict[tuple[int, int], int] = field(default_factory=dict)  # bus and address: NAME that claimed it last
+    signals: dict[Spoken, Range] = field(default_factory=dict)
     transport: dict[str, int] = field(default_factory=dict)
     frames: int = 0
     errors: int = 0
@@ -95,7 +95,8 @@ class Survey:
         data = frames.take(block, np.flatnonzero((block.flags & (ERROR | REMOTE)) == 0))
         if data.id.size:
             self._count(data)
-            self._diagnose(data)
+            self._claim(data)
+            self.troubles.hear(data)
 
     def _count(self, data: CanFrames) -> None:
         """Identifiers, their times and lengths."""
@@ -112,28 +113,35 @@ class Survey:
             voice = self.voices.setdefault(one, Voice(one >> 40, one & 0x1FFFFFFF, flags))
             add(voice, time_s[bounds[k] : bounds[k + 1]], length[bounds[k] : bounds[k + 1]])
 
-    def _diagnose(self, data: CanFrames) -> None:
-        """Trouble codes of DM1; what a node repeats is looked at once."""
-        extended = (data.flags & EXTENDED) != 0
-        said = Counter(
-            (int(data.bus[k]), int(data.id[k]) & 0xFF, payload(data, k))
-            for k in np.flatnonzero(extended & ((data.id >> 8 & 0xFFFF) == DM1)).tolist()
-        )
-        for (bus, sender, content), count in said.items():
-            self.lamps.setdefault((bus, sender), set()).update(lit(content))
-            for spn, fmi in trouble_codes(content):
-                fault = Trouble(bus, sender, spn, fmi)
-                if fault in self.faults or len(self.faults) < MOST_FAULTS:
-                    self.faults[fault] += count
+    def _claim(self, data: CanFrames) -> None:
+        """Who claims which address."""
+        claimed = ((data.flags & EXTENDED) != 0) & (data.id >> 8 & 0x3FFFF == ADDRESS_CLAIMED | 0xFF)
+        for k in np.flatnonzero(claimed & (data.length == NAME_BYTES)).tolist():
+            self.claims[int(data.bus[k]), int(data.id[k]) & 0xFF] = int.from_bytes(payload(data, k), "little")
 
-    def measure(self, plan: Plan, decoded: Decoded) -> None:
-        """Take the signals of some frames."""
-        heard = np.diff(decoded.first)[plan.tables.signal[:, OWNER]] > 0
-        names = list(plan.signals)
-        for row in np.flatnonzero(heard):
+    def measure(self, plan: Plan, block: CanFrames, decoded: Decoded) -> None:
+        """Take the signals of some frames, those of each node apart."""
+        known = decoded.which >= 0
+        if not known.any():
+            return
+        told = plan.tables.message[np.maximum(decoded.which, 0), J1939] > 0
+        key = block.bus.astype(np.int64) << 9 | np.where(told, block.id & 0xFF, ANYBODY)
+        nodes = np.unique(key[known]).tolist()
+        for node in nodes:
+            own = decoded
+            if len(nodes) > 1:
+                own = decoding.decode(plan, frames.take(block, np.flatnonzero(known & (key == node))))
+            self._measure(plan, own, node >> 9, node & 0x1FF)
+
+    def _measure(self, plan: Plan, decoded: Decoded, bus: int, sender: int) -> None:
+        """Take the signals of one node."""
+        for row in np.flatnonzero(np.diff(decoded.first)[plan.tables.signal[:, OWNER]] > 0).tolist():
+            spoken = Spoken(row, bus, sender)
+            if spoken not in self.signals and len(self.signals) >= MOST_SIGNALS:
+                continue
             values = decoded.values[decoded.place[row] : decoded.place[row + 1]]
             there = values[np.isfinite(values)]
-            one = self.signals.setdefault(names[row], Range())
+            one = self.signals.setdefault(spoken, Range())
             one.short += int(decoded.none[row, 0])
             one.coded += int(decoded.none[row, 1])
             if there.size:
@@ -156,37 +164,21 @@ def add(voice: Voice, time_s: Array, length: NDArray[np.uint16]) -> None:
     voice.shortest, voice.longest = min(voice.shortest, int(length.min())), max(voice.longest, int(length.max()))
 
 
-def lit(content: bytes) -> list[str]:
-    """Lamps that a DM1 lights."""
-    return [name for k, name in enumerate(LAMPS) if content and content[0] >> 2 * k & 3 == 1]
-
-
-def trouble_codes(content: bytes) -> list[tuple[int, int]]:
-    """SPN and FMI of every fault in a DM1. Source: SAE J1939-73, conversion method 4."""
-    found = []
-    for at in range(2, len(content) - 3, 4):
-        low, middle, high, _ = content[at : at + 4]
-        spn, fmi = low | middle << 8 | (high & 0xE0) << 11, high & 0x1F
-        if spn != NO_FAULT_SPN and not (low == middle == high == 0xFF):
-            found.append((spn, fmi))
-    return found
-
-
 class Part(NamedTuple):
     """Some frames of a log, transport messages put together, and what a plan makes of them."""
 
     frames: CanFrames
-    decoded: Decoded | None
+    decoded: Decoded
 
 
-def parts(log: CanLog, plan: Plan | None, survey: Survey | None = None) -> Iterator[Part]:
+def parts(log: CanLog, plan: Plan, survey: Survey | None = None) -> Iterator[Part]:
     """A log in blocks, each decoded once; a survey is told how transport sessions ended."""
     sessions = reassembly.start()
     for block in log.blocks():
         sessions, whole = reassembly.reassemble(sessions, block)
         if survey is not None:
             survey.transport = reassembly.outcomes(sessions)
-        yield Part(whole, decoding.decode(plan, whole) if plan is not None else None)
+        yield Part(whole, decoding.decode(plan, whole))
 
 
 def parameter_group(voice: Voice) -> int:

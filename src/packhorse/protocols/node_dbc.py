@@ -8,17 +8,21 @@ from typing import NamedTuple
 
 from packhorse.protocols import boards
 from packhorse.protocols.boards import Row
-from packhorse.protocols.j1939.identifier import GLOBAL, join
+from packhorse.protocols.j1939.hvess import system_layouts
+from packhorse.protocols.j1939.identifier import GLOBAL, NULL, join
 from packhorse.protocols.j1939.settings import Settings
 from packhorse.protocols.j1939.spoken import spoken
+from packhorse.protocols.j1939.vehicle import SOURCES
 from packhorse.protocols.signal import Signal
 
 EXTENDED = 0x80000000
 UNITS = {
-    "V", "A", "W", "degC", "kWh", "Ah", "ohm", "s", "m", "kPa", "kg", "ohm_per_V", "m_per_s", "deg", "l_per_min", "Hz"
+    "V", "A", "W", "degC", "kWh", "Ah", "ohm", "s", "m", "kPa", "kg", "ohm_per_V", "m_per_s", "deg", "l_per_min", "Hz",
+    "deg_per_s", "rpm", "l",
 }  # fmt: skip
 """Endings of names that are units."""
-BATTERY = "Battery"
+BATTERY, VEHICLE = "Battery", "Vehicle"
+CONTROL = "HVESSC1"
 HEAD = """VERSION ""
 
 NS_ :
@@ -50,8 +54,8 @@ class Described(NamedTuple):
 
 
 def node_dbc(settings: Settings, strings: int, series: int, probes: int) -> str:
-    """The file: what a pack says as a node, what its boards say, and what they are asked. Raises ValueError."""
-    messages = [*own(settings, strings), *of_boards(settings, strings, series, probes)]
+    """The file: what a pack says as a node and listens to, what its boards say and are asked. Raises ValueError."""
+    messages = [*own(settings, strings), *of_vehicle(), *of_boards(settings, strings, series, probes)]
     senders = dict.fromkeys(message.sender for message in messages)
     parts = [HEAD, f"BU_: {' '.join(senders)}\n\n", *map(_message, messages), ATTRIBUTES]
     parts += [line for message in messages for line in _attributes(message)]
@@ -66,6 +70,14 @@ def own(settings: Settings, strings: int) -> Iterator[Described]:
         priority = 3 if 0.0 < layout.period_s <= 0.1 else 6
         can_id = join(priority, layout.pgn, GLOBAL, settings.address)
         yield Described(can_id, name, layout.length, BATTERY, layout.period_s, layout.signals)
+
+
+def of_vehicle() -> Iterator[Described]:
+    """The messages of the vehicle that we listen to, from whatever address."""
+    for name in dict.fromkeys((CONTROL, *(source.message for source in SOURCES))):
+        layout = system_layouts()[name]
+        can_id = join(3 if 0.0 < layout.period_s <= 0.1 else 6, layout.pgn, GLOBAL, NULL)
+        yield Described(can_id, name, layout.length, VEHICLE, layout.period_s, layout.signals)
 
 
 def of_boards(settings: Settings, strings: int, series: int, probes: int) -> Iterator[Described]:

@@ -58,6 +58,7 @@ class Signal(NamedTuple):
     kind: Kind = Kind.UNSIGNED
     selector: str = ""
     selected: tuple[tuple[int, int], ...] = ()
+    last: int = -1  # of J1939: the highest code that is a reading, where it is not the usual one of this width
 
 
 class Protection(NamedTuple):
@@ -203,7 +204,8 @@ def _window_shift(signal: Signal) -> int:
 def _signal_row(message: Message, signal: Signal) -> list[int]:
     first, last = _bytes_of(signal)
     shift = 8 * (7 - last) + _window_shift(signal) if signal.motorola else signal.start
-    limit = highest(signal.bits) if message.j1939 and signal.kind == Kind.UNSIGNED else NO_LIMIT
+    usual = highest(signal.bits) if signal.last < 0 else signal.last
+    limit = usual if message.j1939 and signal.kind == Kind.UNSIGNED else NO_LIMIT
     return [shift, signal.bits, int(signal.kind), int(signal.motorola), first, last, limit]
 
 

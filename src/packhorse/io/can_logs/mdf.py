@@ -17,6 +17,8 @@ from packhorse.protocols.frames import BRS, ERROR, ESI, EXTENDED, FD, REMOTE, SE
 BLOCK_FRAMES = 65_536
 GROUPS = {"CAN_DataFrame": 0, "CAN_RemoteFrame": REMOTE, "CAN_ErrorFrame": ERROR}
 FLAGS = {"IDE": EXTENDED, "EDL": FD, "BRS": BRS, "ESI": ESI, "Dir": SENT}
+VIRTUAL = 6
+"""A channel that is not in the records: its raw values are their numbers, and only its conversion says something."""
 
 
 class Group(NamedTuple):
@@ -26,6 +28,7 @@ class Group(NamedTuple):
     name: str
     rows: int
     channels: frozenset[str]
+    virtual: frozenset[str]
 
 
 def read(path: Path, findings: Findings) -> Iterator[CanFrames]:
@@ -72,7 +75,8 @@ def _groups(mdf: Any) -> list[Group]:
         name = next((name for name in GROUPS if name in names), "")
         rows = int(group.channel_group.cycles_nr)
         if name and rows > 0:
-            found.append(Group(number, name, rows, names))
+            virtual = frozenset(channel.name for channel in group.channels if channel.channel_type == VIRTUAL)
+            found.append(Group(number, name, rows, names, virtual))
     return found
 
 
@@ -89,8 +93,9 @@ def _blocks(mdf: Any, group: Group, start_s: float, findings: Findings) -> Itera
 
 def _frames(mdf: Any, group: Group, begin: int, count: int, start_s: float) -> CanFrames:
     def column(name: str) -> Any:
-        asked = {"group": group.number, "raw": True, "record_offset": begin, "record_count": count}
-        return mdf.get(f"{group.name}.{name}", **asked)
+        whole = f"{group.name}.{name}"
+        raw = whole not in group.virtual
+        return mdf.get(whole, group=group.number, raw=raw, record_offset=begin, record_count=count)
 
     def has(name: str) -> bool:
         return f"{group.name}.{name}" in group.channels

@@ -1,16 +1,20 @@
-"""Frames out: candump and BLF as they come, so that a crash loses what came since the last `flush`; Parquet whole."""
+"""Frames out: candump, ASC and BLF as they come, so that a crash loses what came since the last `flush`; Parquet whole.
+
+Text may be packed (`.log.gz`, `.asc.gz`); a packed log that was not finished is readable up to its last flush.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import shutil
 import struct
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, cast
 
 import numpy as np
 import polars as pl
@@ -18,8 +22,9 @@ from numpy.typing import NDArray
 
 from packhorse.io.can_logs import parquet
 from packhorse.io.can_logs.blf import CAN_ERROR_EXT, CAN_FD, CAN_MESSAGE, CONTAINER, HEADER, OBJECT, SIGNATURE, ZLIB
-from packhorse.io.errors import WriteError
-from packhorse.io.results import said
+from packhorse.io.can_logs.write_text import CODES, EARLIEST_S, Asc, Candump
+from packhorse.io.errors import Error, WriteError
+from packhorse.io.results import is_full, said
 from packhorse.protocols.frames import (
     BRS,
     ERROR,
@@ -31,12 +36,13 @@ from packhorse.protocols.frames import (
     REMOTE,
     SENT,
     CanFrames,
-    payload,
     rows,
     take,
 )
 
-ENDINGS = (".log", ".blf", ".parquet")
+STREAMED: dict[str, Callable[[BinaryIO], Text]] = {".log": Candump, ".log.gz": Candump, ".asc": Asc, ".asc.gz": Asc}
+BLF, PARQUET = ".blf", ".parquet"
+ENDINGS = (*STREAMED, BLF, PARQUET)
 HEADER_BYTES, CONTAINER_BYTES = 144, 128 * 1024
 OBJECT_HEAD = [("sign", "<u4"), ("head", "<u2"), ("version", "<u2"), ("size", "<u4"), ("kind", "<u4")]
 OBJECT_TIME = [("unit", "<u4"), ("client", "<u2"), ("of", "<u2"), ("ticks", "<u8")]
@@ -59,10 +65,6 @@ WRONG = np.dtype(
         *[("none", "u1"), ("span", "<u4"), ("id", "<u4"), ("more", "<u2"), ("also", "<u2"), ("data", "u1", 8)],
     ]
 )
-BUS_ERROR = 0x20000080
-"""How candump names an error frame of which no more is known."""
-CODES = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 20, 24, 32, 48, 64])
-"""Lengths that CAN FD can have; longer ones are not frames."""
 
 
 class Writer(Protocol):
@@ -75,58 +77,83 @@ class Writer(Protocol):
         """Give the file all that was taken; on a live bus once a second."""
 
 
+def ending(path: Path) -> str:
+    """How a log is written, by its ending. Raises WriteError for what is none."""
+    found = next((end for end in ENDINGS if path.name.lower().endswith(end)), "")
+    if not found or path.is_dir():
+        raise WriteError(f"{path}: logs are written as {', '.join(ENDINGS)}; give a file that ends so")
+    return found
+
+
 @contextmanager
 def writer(path: Path) -> Iterator[Writer]:
     """A log to be written, by its ending. Raises WriteError, e.g. on a full disk."""
-    if path.suffix not in ENDINGS or path.is_dir():
-        raise WriteError(f"{path}: logs are written as {', '.join(ENDINGS)}; give a file that ends so")
-    with said(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".parquet":
+    form = ending(path)
+    if form == PARQUET:
+        with said(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
             with _parquet(path) as parts:
                 yield parts
-        else:
-            with path.open("wb") as file:
-                made = Candump(file) if path.suffix == ".log" else Blf(file)
-                yield made
-                made.finish()
+        return
+    with _streamed(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as bare, _packed(bare, packed=form.endswith(".gz")) as file:
+            made = Blf(file) if form == BLF else Single(STREAMED[form](file))
+            yield made
+            made.finish()
 
 
-class Candump:
-    """Writes what `candump -L` writes."""
+@contextmanager
+def _packed(file: BinaryIO, *, packed: bool) -> Iterator[BinaryIO]:
+    """A file, or one that packs what goes into it."""
+    if not packed:
+        yield file
+        return
+    with gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=1, mtime=0) as small:
+        yield cast("BinaryIO", small)
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+
+@contextmanager
+def _streamed(path: Path) -> Iterator[None]:
+    """What a disk complains of while a log grows, in one line with its remedy."""
+    try:
+        yield
+    except Error:
+        raise
+    except OSError as error:
+        if is_full(path, error):
+            raise WriteError(f"{path}: the disk is full; free some space or give another file") from error
+        raise WriteError(f"{path}: cannot be written ({error.strerror or error}); give another file") from error
+
+
+class Text(Protocol):
+    """A writer of lines."""
 
     def take(self, frames: CanFrames) -> None:
         """Write some frames."""
-        alone = single(frames)
-        self._file.write("".join(_candump_line(alone, k) for k in range(alone.id.size)).encode())
 
     def flush(self) -> None:
-        """Nothing waits here but in the file itself."""
-        self._file.flush()
+        """Give the file all that was taken."""
 
     def finish(self) -> None:
-        """Nothing is left to do."""
+        """Write what ends the log."""
+
+
+class Single:
+    """Gives a writer of lines the frames that were one on the bus."""
+
+    def __init__(self, text: Text) -> None:
+        self._text = text
+        self.flush, self.finish = text.flush, text.finish
+
+    def take(self, frames: CanFrames) -> None:
+        """Write some frames."""
+        self._text.take(single(frames))
 
 
 def single(frames: CanFrames) -> CanFrames:
     """The frames that were one on the bus."""
     return take(frames, ((frames.flags & LONG) == 0) & (frames.length <= LONGEST_FRAME))
-
-
-def _candump_line(frames: CanFrames, k: int) -> str:
-    flags, identifier = int(frames.flags[k]), int(frames.id[k])
-    wide = flags & (EXTENDED | ERROR)
-    name = f"{BUS_ERROR if flags & ERROR else identifier:08X}" if wide else f"{identifier:03X}"
-    content = payload(frames, k).hex().upper()
-    if flags & FD:
-        content = f"#{(1 if flags & BRS else 0) | (2 if flags & ESI else 0)}{content}"
-    elif flags & REMOTE:
-        content = "R"
-    mark = " T" if flags & SENT else ""
-    return f"({frames.time_s[k]:.6f}) can{frames.bus[k]} {name}#{content}{mark}\n"
 
 
 class Blf:
@@ -198,10 +225,6 @@ class Blf:
         self._file.seek(0)
         self._file.write(HEADER.pack(*told, *moments).ljust(HEADER_BYTES, b"\0"))
         self._file.seek(0, 2)
-
-
-EARLIEST_S = 631_152_000
-"""1990: an earlier time is not one of day."""
 
 
 def _moment(time_s: float) -> tuple[int, ...]:

@@ -47,6 +47,7 @@ class Layout(NamedTuple):
     fastest_s: float  # on change too, no faster than this; NaN: not on change
     length: int  # bytes
     signals: tuple[Signal, ...]
+    about: str = ""  # for people
 
 
 class Content(NamedTuple):
@@ -77,7 +78,8 @@ def pack_layouts(number: int) -> dict[str, Layout]:
         known = numbers if number == 1 else [0] * len(signals)
         signals = tuple(s._replace(spn=spn) for s, spn in zip(signals, known, strict=True))
         name = f"HVESP{number}{block}"
-        made[name] = system._replace(name=name, pgn=pack_pgn(number, block), signals=signals, length=_length(signals))
+        pgn, about = pack_pgn(number, block), system.about.replace("battery", f"pack {number}", 1)
+        made[name] = system._replace(name=name, pgn=pgn, signals=signals, length=_length(signals), about=about)
     return made
 
 
@@ -135,7 +137,8 @@ def _table() -> dict[str, Any]:
 
 def _layout(name: str, entry: Mapping[str, Any], slots: Mapping[str, Mapping[str, Any]]) -> Layout:
     signals = tuple(_signal(slots, *row) for row in entry["signals"])
-    return Layout(name, entry["pgn"], entry["period_s"], entry.get("fastest_s", math.nan), _length(signals), signals)
+    fastest_s = entry.get("fastest_s", math.nan)
+    return Layout(name, entry["pgn"], entry["period_s"], fastest_s, _length(signals), signals, entry["about"])
 
 
 def _signal(
