@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,10 +16,12 @@ from packhorse.app.report import discovery
 from packhorse.app.signals import reading
 from packhorse.io.can_logs import CanLog, open_can_log
 from packhorse.io.errors import ReadError, WriteError
+from packhorse.io.j1939_signs import signs
 from packhorse.io.survey import Range, Survey, parts
 from packhorse.io.whole import must_be_writable, write_all
 from packhorse.lab.discover import Described, Found, Proposal, Sample, describe, discover, mapping_text
 from packhorse.lab.discover.describe import message_name
+from packhorse.lab.discover.known import known_of, places, settled
 from packhorse.protocols.dbc_text import text_of
 from packhorse.protocols.plan import build
 
@@ -54,18 +57,29 @@ def run(path: Path, wanted: Wanted, as_json: bool) -> None:
 
 def found_in(log: CanLog, capacity_Ah: float, *, quiet: bool) -> Found:
     """The log once, thinned, and what its fields may be; of several buses the one that tells most of a battery."""
-    sample, heard = Sample(), 0
+    sample, survey = Sample(), Survey()
     with reading(log.path, quiet=quiet) as progress:
-        for part in parts(log, None):
+        for part in parts(log, build([]), survey):
             sample.take(part.frames)
-            heard = log.frames
-            progress(heard)
+            survey.hear(part.frames)
+            progress(survey.frames)
     streams = sample.streams()
     if not streams:
         raise ReadError(f"{log.path}: no data frames of up to 64 bytes; record the bus again")
-    buses = sorted({stream.bus for stream in streams})
-    found = [discover([stream for stream in streams if stream.bus == bus], capacity_Ah) for bus in buses]
+    judged = signs(survey)
+    found = []
+    for bus in sorted({stream.bus for stream in streams}):
+        known = known_of([stream for stream in streams if stream.bus == bus], judged.get(bus))
+        with working(f"Looking for a battery on bus {bus}", quiet=quiet):
+            found.append(settled(discover(known.streams, capacity_Ah, places(known)), known))
     return max(found, key=lambda one: sum(proposal.confidence for proposal in one.proposals))
+
+
+@contextlib.contextmanager
+def working(what: str, *, quiet: bool) -> Iterator[None]:
+    """A line on stderr that says what is being done."""
+    with Console(stderr=True, quiet=quiet).status(f"{what} ..."):
+        yield
 
 
 def verified(log: CanLog, found: Found, described: Described, *, quiet: bool) -> Found:
@@ -74,12 +88,13 @@ def verified(log: CanLog, found: Found, described: Described, *, quiet: bool) ->
         return found
     plan, survey = build(described.messages), Survey()
     with reading(log.path, quiet=quiet) as progress:
-        for part in parts(log, plan):
-            if part.decoded is not None:
-                survey.measure(plan, part.decoded)
-            progress(log.frames)
-    checked = [against(one, described, survey.signals) for one in found.proposals]
-    return found._replace(proposals=tuple(checked))
+        for part in parts(log, plan, survey):
+            survey.hear(part.frames)
+            survey.measure(plan, part.frames, part.decoded)
+            progress(survey.frames)
+    names = list(plan.signals)
+    heard = {names[one.row]: each for one, each in survey.signals.items() if one.bus == found.streams[0].bus}
+    return found._replace(proposals=tuple(against(one, described, heard) for one in found.proposals))
 
 
 def against(one: Proposal, described: Described, heard: Mapping[str, Range]) -> Proposal:

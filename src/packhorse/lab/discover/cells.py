@@ -19,6 +19,8 @@ WORTH = {8: 0.3, 12: 0.85, 16: 1.0}
 """A field counts the less the narrower it is: it may be the upper part of a wider one."""
 SPREAD_V, MOST_STEP_V = 0.25, 0.15
 STRANGER, MOST_STRANGERS = 0.05, 3
+FEWEST_IN_ROW, FEWEST_AT_REST = 3, 8
+"""What never moves is told by number and order alone: so many in a message, and in all."""
 MOVES_BITS, ALIKE, LEAST_ALIKE, CALM_SHARE = 4.0, 0.6, 0.15, 0.3
 EXTREME_SHARE = 0.95
 
@@ -81,7 +83,10 @@ def together(units: list[Unit], scale: float, clock_s: Array, origin_s: float) -
     calm = calmest(middle, round(period_s(units) / float(clock_s[1] - clock_s[0])))
     extremes = told_apart(units, volts[:, calm], chosen)
     chosen = without_strangers(units, [k for k in chosen if k not in extremes], alike)
+    chosen = chosen if moves else in_rows(units, chosen)
     if len(chosen) < FEWEST:
+        return []
+    if not moves and len(chosen) < FEWEST_AT_REST:
         return []
     likely = float(np.median(alike[chosen])) if moves else float("nan")
     told = tuple(units[k] for k in extremes)
@@ -98,6 +103,14 @@ def without_strangers(units: Sequence[Unit], chosen: Sequence[int], alike: Array
     return [k for k in chosen if 2 * count[units[k].field.stream] > usual or not alike[k] < like - STRANGER]
 
 
+def in_rows(units: Sequence[Unit], chosen: Sequence[int]) -> list[int]:
+    """The chosen that stand in messages with several of them, which is all that tells those that never move."""
+    count: dict[int, int] = {}
+    for k in chosen:
+        count[units[k].field.stream] = count.get(units[k].field.stream, 0) + 1
+    return [k for k in chosen if count[units[k].field.stream] >= FEWEST_IN_ROW]
+
+
 def variants(group: Cells) -> list[Cells]:
     """A group, and the group without one or all of the messages that hold few of its units."""
     stream = np.array([unit.field.stream for unit in group.units])
@@ -110,6 +123,19 @@ def variants(group: Cells) -> list[Cells]:
         if FEWEST <= keep.size < stream.size:
             told = tuple(unit for unit in group.units if unit.field.stream in set(left_out))
             units = tuple(group.units[k] for k in keep)
+            found.append(group._replace(units=units, volts=group.volts[keep], extremes=(*group.extremes, *told)))
+    return found + one_of_each_turn(group)
+
+
+def one_of_each_turn(group: Cells) -> list[Cells]:
+    """The units of a group at each place of a multiplexed message: beside a voltage may stand that without current."""
+    place = [unit.field.start if unit.field.turn >= 0 else -1 for unit in group.units]
+    found = []
+    for start in sorted(set(place) - {-1}):
+        keep = [k for k, own in enumerate(place) if own == start]
+        if FEWEST <= len(keep) < len(place):
+            units = tuple(group.units[k] for k in keep)
+            told = tuple(unit for k, unit in enumerate(group.units) if place[k] != start)
             found.append(group._replace(units=units, volts=group.volts[keep], extremes=(*group.extremes, *told)))
     return found
 

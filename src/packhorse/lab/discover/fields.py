@@ -212,8 +212,13 @@ def apart_from_all(values: Array, cycle: int) -> Array:
     return values - np.convolve(padded, np.full(cycle, 1.0 / cycle), mode="valid")
 
 
-def units(number: int, stream: Stream, doing: NDArray[np.int64]) -> list[Unit]:
-    """Every number that a message may hold and that is not constant, a counter, a checksum or chance."""
+def units(number: int, stream: Stream, doing: NDArray[np.int64], places: Sequence[Layout] | None = None) -> list[Unit]:
+    """Every number that a message may hold and that is not constant, a counter, a checksum or chance.
+
+    Where the `places` of numbers are known, only those.
+    """
+    if places is not None:
+        return known_units(number, stream, places)
     if stream.time_s.size < ENOUGH_FRAMES:
         return []
     apart = {8 * int(b) + k for b in np.flatnonzero(np.isin(doing, (Role.COUNTER, Role.CHECKSUM))) for k in range(8)}
@@ -233,6 +238,16 @@ def units(number: int, stream: Stream, doing: NDArray[np.int64]) -> list[Unit]:
                 own += believable(Unit(field, some.time_s, raw))
             own = without_twins(own)
             found += [unit for unit in own if not any(goes_on(unit, longer) for longer in own)]
+    return found
+
+
+def known_units(number: int, stream: Stream, places: Sequence[Layout]) -> list[Unit]:
+    """The numbers in known places that change."""
+    found = []
+    for place, raw in zip(places, extract(stream, places), strict=True):
+        told = raw < 2.0**place.bits - 2.0 ** max(place.bits - 8, 0)
+        if np.count_nonzero(told) >= ENOUGH_FRAMES and np.ptp(raw[told]) > 0.0:
+            found.append(Unit(Field(number, *place), stream.time_s[told], raw[told]))
     return found
 
 
@@ -302,8 +317,9 @@ def believable(unit: Unit) -> list[Unit]:
     if 0 < np.count_nonzero(none) < 0.5 * raw.size and not _wraps(raw[~none], bits):
         unit = unit._replace(time_s=unit.time_s[~none], raw=raw[~none])
         raw = unit.raw
-    if raw.size < FEWEST_IN_TURN or ((raw == raw[0]).all() and (bits not in STANDING or raw[0] == 0.0)):
-        return []
+    stands = bool((raw == raw[0]).all()) if raw.size else True
+    if raw.size < FEWEST_IN_TURN or (stands and (bits not in STANDING or raw[0] == 0.0 or none[0])):
+        return []  # filled up with zeros or ones, most likely
     if bits > 8 and (raw != raw[0]).any() and np.ptp(raw % (16.0 if bits == 12 else 256.0)) == 0.0:
         return []  # only its upper part changes: that part alone is the number
     if bits >= 16 and jumpiness(raw % 256.0) < CALMER * jumpiness(raw // 256.0 % 256.0):

@@ -99,6 +99,7 @@ class Found(NamedTuple):
     clock_s: Array  # (times,) since the first frame
     proposals: tuple[Proposal, ...]
     missing: tuple[str, ...]  # what could not be found, and why
+    known: tuple[str, ...] = ()  # messages that our table of J1939 knows
 
 
 def positions(field: Field) -> set[int]:
