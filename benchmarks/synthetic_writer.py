@@ -65,6 +65,7 @@ class Writer:
 
     def send(self, identifier: int, time_s: Array, data: NDArray[np.uint8]) -> None:
         """Put a message on the bus."""
+        self.ids.add(identifier)
         self.parts.append((time_s, identifier, data))
 
     def frames(self) -> CanFrames:

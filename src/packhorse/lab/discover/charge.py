@@ -39,13 +39,14 @@ class Charge(NamedTuple):
 def find(units: Sequence[Unit], series: Array, current: Array, clock_s: Array) -> list[Charge]:
     """Fields that the integral of a current, in counts and positive when it discharges, explains; best first."""
     flown = integral(current, clock_s)
-    found = []
-    for unit, raw in zip(units, series, strict=True):
-        if unit.field.bits not in SCALES or np.unique(unit.raw).size < FEWEST_LEVELS or unit.raw.min() < 0.0:
-            continue
-        if is_slow(unit.raw):
-            found += explained(unit, raw, flown, clock_s)
+    found = [each for unit, raw in zip(units, series, strict=True) for each in explained(unit, raw, flown, clock_s)]
     return sorted(found, key=lambda one: -one.fit)
+
+
+def may_be(unit: Unit) -> bool:
+    """Whether a field may be a SOC at all, whatever the current is."""
+    usual = unit.field.bits in SCALES and unit.raw.min() >= 0.0
+    return bool(usual and is_slow(unit.raw) and np.unique(unit.raw).size >= FEWEST_LEVELS)
 
 
 def integral(current: Array, clock_s: Array) -> Array:

@@ -10,7 +10,7 @@ from packhorse.lab.discover.words import Field, Unit, positions
 from packhorse.pack.words import Array
 
 MOST_GROUPS, NOT_OFF, RARER = 6, 50.0, 0.8
-SUM_FITS, AS_WELL, OTHER_NUMBER = 0.9, 0.005, 1.6
+SUM_FITS, AS_WELL, OTHER_NUMBER = 0.75, 0.05, 1.6
 """How alike a sum and its field must be; how near another comes to that; how many times more cells count as others."""
 
 
@@ -33,9 +33,12 @@ class Choice(NamedTuple):
     @property
     def volts(self) -> Array:
         """The voltage of the pack at each time: a field that tells it, else the sum of the cells."""
-        total_V = self.group.volts.sum(axis=0)
-        told = self.packs and self.packs[0].alike > voltage_alike(total_V)
-        return self.packs[0].volts if told else total_V
+        return self.packs[0].volts if self.told else self.group.volts.sum(axis=0)
+
+    @property
+    def told(self) -> bool:
+        """Whether a field tells the voltage of the pack better than the sum of its cells does."""
+        return bool(self.packs) and self.packs[0].alike > voltage_alike(self.group.volts.sum(axis=0))
 
     @property
     def beside(self) -> Field:
@@ -47,24 +50,35 @@ Summed = tuple[cells.Cells, tuple[voltage.Pack, ...]]
 
 
 def chosen(heard: Heard) -> Choice | None:
-    """The group that tells most; one of another size is preferred where it makes the scale of the sum more usual."""
+    """The group that tells most; another number of its fields is preferred where the sum fits better so."""
     groups = [(one, tuple(sums(heard, one))) for one in likely(heard)]
     if not groups:
         return None
-    best = max(groups, key=lambda one: worth(*one))
-    rivals = [one for one in groups if is_rival(one, best)]
-    rarer = best[1][0].rank if best[1] else 0
-    group, packs = max((one for one in rivals if one[1][0].rank < rarer), key=lambda one: worth(*one), default=best)
-    return Choice(group, packs, bool(rivals))
+    most = max(groups, key=lambda one: worth(*one))
+    better = [one for one in groups if are_rivals(one, most) and fits_better(one[1][0], most[1][0])]
+    best = max(better, key=lambda one: sum_fits(one[1][0]), default=most)
+    rivals = [one for one in groups if are_rivals(one, best) and not fits_better(best[1][0], one[1][0])]
+    return Choice(*best, bool(rivals))
 
 
-def is_rival(one: Summed, best: Summed) -> bool:
-    """Whether a group shares fields with the best and has another number of them, and its sum is a field as well."""
-    if not one[1] or not best[1] or one[1][0].alike < max(SUM_FITS, best[1][0].alike - AS_WELL):
+def are_rivals(one: Summed, other: Summed) -> bool:
+    """Whether two groups share fields but hold very different numbers of them, and the sums of both are fields."""
+    if not (one[1] and other[1] and min(one[1][0].alike, other[1][0].alike) > SUM_FITS):
         return False
-    sizes = sorted((len(one[0].units), len(best[0].units)))
-    shared = {unit.field for unit in one[0].units} & {unit.field for unit in best[0].units}
-    return bool(shared) and sizes[1] > OTHER_NUMBER * sizes[0]
+    fewer, more = sorted((len(one[0].units), len(other[0].units)))
+    shared = {unit.field for unit in one[0].units} & {unit.field for unit in other[0].units}
+    return bool(shared) and more > OTHER_NUMBER * fewer
+
+
+def fits_better(one: voltage.Pack, other: voltage.Pack) -> bool:
+    """Whether a field is a sum clearly better than another is, or as well and at a more usual scale."""
+    more = sum_fits(one) - sum_fits(other)
+    return more > AS_WELL or (more > -AS_WELL and one.rank < other.rank)
+
+
+def sum_fits(one: voltage.Pack) -> float:
+    """How well a field is the sum of cells: 1 at best."""
+    return one.alike - NOT_OFF * one.off_share
 
 
 def likely(heard: Heard) -> list[cells.Cells]:
@@ -83,7 +97,7 @@ def sums(heard: Heard, group: cells.Cells) -> list[voltage.Pack]:
 
 def worth(group: cells.Cells, packs: Sequence[voltage.Pack]) -> float:
     """How much a group tells, the more so if its sum is a field."""
-    bonus = 1.0 + (RARER ** packs[0].rank * (packs[0].alike - NOT_OFF * packs[0].off_share) if packs else 0.0)
+    bonus = 1.0 + (RARER ** packs[0].rank * sum_fits(packs[0]) if packs else 0.0)
     return len(group.units) * cells.WORTH[group.units[0].field.bits] * bonus
 
 

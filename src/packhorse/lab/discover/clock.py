@@ -30,6 +30,11 @@ def held(unit: Unit, clock_s: Array, origin_s: float) -> Array:
     return np.where((last >= 0) & fresh, unit.raw[np.maximum(last, 0)], np.nan)
 
 
+def between(unit: Unit, clock_s: Array, origin_s: float) -> Array:
+    """The readings of a unit, on straight lines between them: none lags behind, as what is held does."""
+    return np.asarray(np.interp(clock_s, unit.time_s - origin_s, unit.raw), dtype=np.float64)
+
+
 def all_held(units: Sequence[Unit], clock_s: Array, origin_s: float) -> Array:
     """Readings of all units, (units, times)."""
     return np.array([held(unit, clock_s, origin_s) for unit in units]).reshape(len(units), clock_s.size)

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from packhorse.lab.discover.clock import likeness
+from packhorse.lab.discover.clock import between, likeness
 from packhorse.lab.discover.words import Field, Unit
 from packhorse.pack.words import Array
 
 LAGS = (1, 2, 4, 8)
-LEAST_SAG, NEAR_BEST = 0.5, 0.04
+LEAST_SAG, PERHAPS, NEAR_BEST = 0.5, 0.3, 0.04
 WIDTHS = {16: 0.0, 32: 0.02, 24: 0.02, 12: 0.02, 8: 0.04}
 ELSEWHERE, OTHER_ORDER = 0.02, 0.03
 """What an unusual width, a message or a byte order other than the pack voltage's counts against an answer."""
@@ -42,17 +42,34 @@ class Sag(NamedTuple):
     lag: int  # steps of the clock
 
 
-def find(units: Sequence[Unit], series: Array, volts: Array, beside: Field) -> list[Sag]:
-    """Fields whose steps the voltage answers, likeliest first; `beside` is the field of the voltage."""
+class Voltage(NamedTuple):
+    """What a current must explain: a voltage on the clock, held and between its readings, and its field."""
+
+    held: Array
+    between: Array
+    field: Field
+    clock_s: Array
+    origin_s: float
+
+
+def find(units: Sequence[Unit], series: Array, volts: Voltage) -> list[Sag]:
+    """Fields whose steps the voltage answers, likeliest first."""
     found = []
     for unit, raw in zip(units, series, strict=True):
-        if np.isfinite(raw).sum() < 0.5 * np.isfinite(volts).sum() or np.nanstd(raw) == 0.0:
+        if np.isfinite(raw).sum() < 0.5 * np.isfinite(volts.held).sum() or np.nanstd(raw) == 0.0:
             continue
-        answers = [(likeness(step(volts, lag), step(raw, lag)), lag) for lag in LAGS]
-        answer, lag = max(answers, key=lambda one: abs(one[0]))
+        answer, lag = answered(volts.held, raw)
+        if abs(answer) >= PERHAPS:
+            answer, lag = answered(volts.between, between(unit, volts.clock_s, volts.origin_s))
         if abs(answer) >= LEAST_SAG:
             found.append(Sag(unit, raw, abs(answer), -float(np.sign(answer)), lag))
-    return sorted(found, key=lambda one: -likely(one, beside))
+    return sorted(found, key=lambda one: -likely(one, volts.field))
+
+
+def answered(volts: Array, raw: Array) -> tuple[float, int]:
+    """The strongest correlation of steps, and how many steps of the clock it is over."""
+    answers = [(likeness(step(volts, lag), step(raw, lag)), lag) for lag in LAGS]
+    return max(answers, key=lambda one: abs(one[0]))
 
 
 def likely(sag: Sag, beside: Field) -> float:

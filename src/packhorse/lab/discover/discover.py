@@ -7,13 +7,14 @@ its integral explains is the SOC. Each step rests on the one before, and says so
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from packhorse.lab.discover import charge, clock, current, fields, voltage
 from packhorse.lab.discover.choice import Choice, Heard, chosen, free
-from packhorse.lab.discover.flow import flow_of
+from packhorse.lab.discover.flow import Flow, flow_of
 from packhorse.lab.discover.proposals import (
     SURE,
     cell_proposal,
@@ -29,6 +30,8 @@ NO_CELLS = (
     "cell voltages: no group of fields lies close together between 2 and 4.5 V",
     "pack voltage, current, SOC: not enough, they are found by the sum of the cells",
 )
+MOST_TRIED = 60
+"""Of the fields that the voltage answers, so many are tried until one gives the known capacity."""
 
 
 def discover(
@@ -83,26 +86,80 @@ def flow_proposals(
     left = free(heard, [*taken, *before])
     units, series = [heard.units[k] for k in left], heard.series[left]
     alive = voltage.moves(volts) and bool(np.isfinite(group.alike))
-    sags = current.find(units, series, volts, choice.beside) if alive else []
+    sags = current.find(units, series, voltage_of(heard, choice)) if alive else []
     if not sags:
         why = "no field explains the steps of the voltage" if alive else "the voltage never changed"
         missing += [f"current: not enough, {why}", "SOC: not enough, it is found by the integral of the current"]
         return [], np.zeros(heard.clock_s.size), taken
-    best, charges = with_charge(sags, units, series, heard.clock_s)
-    flow = flow_of(best, charges, heard.clock_s, float(np.nanmedian(group.volts)), capacity_Ah, choice.beside)
+    slow = [k for k, unit in enumerate(units) if charge.may_be(unit)]
+    told = Told(
+        [units[k] for k in slow],
+        series[slow],
+        heard.clock_s,
+        float(np.nanmedian(group.volts)),
+        capacity_Ah,
+        choice.beside,
+    )
+    flow, charges = likeliest(sags, told)
     said = [current_proposal(flow, sags, volts), *soc_proposal(charges, flow, missing)]
-    return said, np.nan_to_num(best.raw * said[0].scale + said[0].offset), taken
+    return said, np.nan_to_num(flow.sag.raw * said[0].scale + said[0].offset), taken
 
 
-def with_charge(
-    sags: Sequence[current.Sag], units: Sequence[Unit], series: Array, clock_s: Array
-) -> tuple[current.Sag, list[charge.Charge]]:
-    """The current, the likelier the better its integral explains a field, and the fields that it explains."""
+def voltage_of(heard: Heard, choice: Choice) -> current.Voltage:
+    """The voltage that a current must explain."""
+    fine = choice.volts
+    if choice.told:
+        pack = choice.packs[0]
+        fine = pack.scale * clock.between(pack.unit, heard.clock_s, heard.origin_s)
+    return current.Voltage(choice.volts, fine, choice.beside, heard.clock_s, heard.origin_s)
+
+
+class Told(NamedTuple):
+    """What is left when the voltage is known: fields that may be the SOC, and what helps to choose among them."""
+
+    units: Sequence[Unit]
+    series: Array
+    clock_s: Array
+    cell_V: float
+    capacity_Ah: float
+    beside: Field
+
+    def flow(self, sag: current.Sag, charges: Sequence[charge.Charge]) -> Flow:
+        """Current and SOC together."""
+        return flow_of(sag, charges, self.clock_s, self.cell_V, self.capacity_Ah, self.beside)
+
+    def charges(self, sag: current.Sag) -> list[charge.Charge]:
+        """Fields that the integral of a current explains, itself not among them."""
+        found = charge.find(self.units, self.series, sag.sign * sag.raw, self.clock_s)
+        return [one for one in found if not overlap(one.unit.field, sag.unit.field)]
+
+
+def likeliest(sags: Sequence[current.Sag], told: Told) -> tuple[Flow, list[charge.Charge]]:
+    """The current, and fields that its integral explains.
+
+    Where the capacity is known and contradicts the likeliest, as it does if that is a power, the next takes its place.
+    """
+    sag, charges = with_charge(sags, told)
+    first = told.flow(sag, charges), charges
+    if not (np.isfinite(told.capacity_Ah) and first[0].contradicted()):
+        return first
+    tried = [sag]
+    for other in sags:
+        if len(tried) <= MOST_TRIED and not any(overlap(other.unit.field, one.unit.field) for one in tried):
+            tried.append(other)
+            found = told.charges(other)
+            flow = told.flow(other, found)
+            if not flow.contradicted():
+                return flow, found
+    return first
+
+
+def with_charge(sags: Sequence[current.Sag], told: Told) -> tuple[current.Sag, list[charge.Charge]]:
+    """The likeliest current, of several that are near the better the more its integral explains a field."""
     best = sags[0]
     charges: list[charge.Charge] = []
     for sag in sags[:3]:
-        found = charge.find(units, series, sag.sign * sag.raw, clock_s)
-        found = [one for one in found if not overlap(one.unit.field, sag.unit.field)]
+        found = told.charges(sag)
         if found and (not charges or found[0].fit > charges[0].fit + 0.01):
             near = sag.answer > best.answer - current.NEAR_BEST and sag.unit.field.stream == best.unit.field.stream
             if sag is sags[0] or near:

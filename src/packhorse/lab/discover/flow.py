@@ -15,8 +15,8 @@ ZERO_FIT, SAME_ZERO = 0.02, 0.002
 """A round zero may explain the SOC by so much less than a free one."""
 KNOWN_CAPACITY, UNUSUAL_CAPACITY, ELSEWHERE, OTHER_ORDER = 0.05, 3.0, 0.5, 1.5
 """How sure a known capacity is, as a logarithm; what counts against a way, in natural logarithms of its odds."""
-SOMETHING_ELSE = 0.03
-"""The odds that a field is none of what was tried, beside the best of it."""
+CONTRADICTED, SOMETHING_ELSE = 5.0, 0.01
+"""What speaks against all ways, to look further; the odds of what was not tried, beside a usual scale that fits."""
 LEAST_AH, MOST_AH, MOST_RATE_PER_H = 15.0, 1500.0, 8.0
 
 
@@ -42,6 +42,10 @@ class Flow(NamedTuple):
         """What a bit of the current is most likely."""
         return self.ways[0].amperes if self.ways else next(iter(current.SCALES))
 
+    def contradicted(self) -> bool:
+        """Whether no way is likely, as where none gives the capacity that is known."""
+        return not self.ways or self.ways[0].cost > CONTRADICTED
+
     def sure_of_amperes(self) -> float:
         """The share of all ways in which a bit of the current is that."""
         if not self.ways:
@@ -62,7 +66,7 @@ class Flow(NamedTuple):
 
 def share(ways: Sequence[Way], chosen: Sequence[bool]) -> float:
     """The share of the odds that some ways have, and something else beside them all."""
-    odds = np.exp(-np.array([way.cost for way in ways]) + ways[0].cost)
+    odds = np.exp(-np.array([way.cost for way in ways]))
     return float(odds[np.array(chosen)].sum() / (odds.sum() + SOMETHING_ELSE))
 
 

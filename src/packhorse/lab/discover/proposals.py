@@ -14,12 +14,13 @@ from packhorse.pack.words import Array
 
 SURE, SURE_SCALE, NOT_ROUND = 0.97, 0.9, 0.5
 """The highest confidence; how sure a scale is that needs no remark; what is left of it where zero is no round count."""
-NO_INTEGRAL, RIVAL, BY_TIME = 0.7, 0.85, 0.7
-"""The highest confidence in a current that no SOC follows, in one beside a like field, in a SOC that time explains."""
+NO_INTEGRAL, RIVAL, CONTRADICTED, BY_TIME = 0.7, 0.85, 0.5, 0.7
+"""The highest confidence in a current that no SOC follows, in one beside a like field, in one that does not give the
+known capacity, and in a SOC that time explains."""
 STANDS_STILL, OTHER_CELLS, FEW = 0.3, 0.6, 0.15
 """The highest confidence in what never moved, as standing fields agree by chance; in cells where another number of
 them fits as well; in fewer than eight whose sum is no field."""
-MANY_CELLS = 8
+MANY_CELLS, NEARLY = 8, 0.04
 KNOWN_OFFSET = 0.6
 """How often the usual offset of temperatures is the right one."""
 
@@ -116,8 +117,11 @@ def current_confidence(flow: Flow, sags: Sequence[current.Sag]) -> tuple[float, 
     else:
         most = NO_INTEGRAL
         said.append("no field follows its integral")
+    if flow.ways and flow.contradicted():
+        most = CONTRADICTED
+        said.append("no usual scale of it gives the capacity: a power, perhaps")
     rival = next((one for one in sags if not overlap(one.unit.field, sag.unit.field)), None)
-    if rival and rival.answer > sag.answer - 0.02:
+    if rival and rival.answer > sag.answer - NEARLY:
         most = min(most, RIVAL)
         said.append("another field does nearly as well: power, or a second sensor")
     return min(confidence, most), said
