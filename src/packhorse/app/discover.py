@@ -20,7 +20,7 @@ from packhorse.io.j1939_signs import signs
 from packhorse.io.survey import Range, Survey, parts
 from packhorse.io.whole import must_be_writable, write_all
 from packhorse.lab.discover import Described, Found, Proposal, Sample, describe, discover, mapping_text
-from packhorse.lab.discover.describe import message_name
+from packhorse.lab.discover.describe import believed, comments, message_name, verdict
 from packhorse.lab.discover.known import known_of, places, settled
 from packhorse.protocols.dbc_text import text_of
 from packhorse.protocols.plan import build
@@ -47,12 +47,14 @@ def run(path: Path, wanted: Wanted, as_json: bool) -> None:
     found = found_in(log, wanted.capacity_Ah, quiet=as_json)
     described = describe(found)
     found = verified(log, found, described, quiet=as_json)
-    written = write(path, found, described, wanted)
-    told = facts(path, found) | {"written": [str(one) for one in written]}
-    if as_json:
-        print(json.dumps(told, allow_nan=False))
-    else:
+    told = facts(path, found)
+    if not as_json:
         show(told)
+    written = [str(one) for one in write(path, found, wanted)]
+    if as_json:
+        print(json.dumps(told | {"written": written}, allow_nan=False))
+    for name in () if as_json else written:
+        Console().print(f"written: {name}", highlight=False)
 
 
 def found_in(log: CanLog, capacity_Ah: float, *, quiet: bool) -> Found:
@@ -113,15 +115,19 @@ def against(one: Proposal, described: Described, heard: Mapping[str, Range]) -> 
     )
 
 
-def write(path: Path, found: Found, described: Described, wanted: Wanted) -> list[Path]:
-    """DBC, mapping and report, all of them or none."""
+def write(path: Path, found: Found, wanted: Wanted) -> list[Path]:
+    """DBC, mapping and report, all of them or none; what is more likely wrong than right is in the report alone."""
     contents: dict[Path, str] = {}
     if wanted.out is not None:
-        if not described.messages:
-            raise WriteError(f"{wanted.out}: nothing was found to write; packhorse signals {path} tells what is there")
+        likely = believed(found)
+        if not likely.proposals:
+            remedy = "record a drive of ten minutes or more, on the bus of the battery"
+            raise WriteError(f"{wanted.out}: nothing was found that is likely enough to be written; {remedy}")
+        described = describe(likely)
         stem = wanted.out.name.removesuffix(".toml").removesuffix(".dbc").removesuffix(".map")
-        contents[wanted.out.with_name(f"{stem}.dbc")] = text_of(described.messages)
-        contents[wanted.out.with_name(f"{stem}.map.toml")] = mapping_text(found, described)
+        dbc = text_of(described.messages, comments(likely, described))
+        contents[wanted.out.with_name(f"{stem}.dbc")] = dbc
+        contents[wanted.out.with_name(f"{stem}.map.toml")] = mapping_text(likely, described)
     if wanted.report is not None:
         contents[wanted.report] = discovery.page(path.name, found)
     write_all({name: text.encode() for name, text in contents.items()})
@@ -132,10 +138,12 @@ def facts(path: Path, found: Found) -> dict[str, Any]:
     """What was found, as it goes into JSON."""
     return {
         "log": str(path),
-        "bus": found.streams[0].bus,
+        "bus": found.streams[0].bus if found.streams else None,
         "identifiers": len(found.streams),
+        "verdict": verdict(found),
         "proposals": [proposal_facts(found, one) for one in found.proposals],
         "not_enough": list(found.missing),
+        "known_by_j1939": list(found.known),
     }
 
 
@@ -168,16 +176,28 @@ def proposal_facts(found: Found, one: Proposal) -> dict[str, Any]:
 def show(told: dict[str, Any]) -> None:
     """The same for people."""
     console = Console()
-    table = Table("what", "where", "value", "confidence", "why", box=None)
+    console.print(f"[bold]{told['log']}[/bold], bus {told['bus']}: {told['verdict']}", highlight=False)
+    if told["proposals"]:
+        console.print(proposals_table(told))
     for one in told["proposals"]:
-        first = one["fields"][0]
-        order = "Motorola" if first["motorola"] else "Intel"
-        where = f"{first['message']} bit {first['start']}, {first['bits']} bits, {order}"
-        where += f" (and {len(one['fields']) - 1} more)" if len(one["fields"]) > 1 else ""
-        value = f"raw * {one['scale']:g} {one['offset']:+g} {one['unit']}"
-        table.add_row(one["what"], where, value, f"{one['confidence']:.2f}", "; ".join(one["why"]))
-    console.print(table)
+        console.print(f"[bold]{one['what']}[/bold]: {'; '.join(one['why'])}", highlight=False)
     for line in told["not_enough"]:
         console.print(f"[yellow]{line}[/yellow]", highlight=False)
-    for name in told["written"]:
-        console.print(f"written: {name}", highlight=False)
+    if told["known_by_j1939"]:
+        known = ", ".join(told["known_by_j1939"])
+        console.print(f"known by our table of J1939, see packhorse signals: {known}", highlight=False)
+
+
+def proposals_table(told: dict[str, Any]) -> Table:
+    """Every proposal in a line."""
+    table = Table("what", "fields", "the first of them", "value", "confidence", "of its place", box=None)
+    for one in told["proposals"]:
+        first = one["fields"][0]
+        order = " Motorola" if first["motorola"] else " Intel" if first["bits"] > 8 else ""
+        turn = "" if first["turn"] is None else f", turn {first['turn']}"
+        where = f"{first['message']} {first['start']}|{first['bits']}{order}{' signed' * first['signed']}{turn}"
+        offset = f" {one['offset']:+g}" if one["offset"] else ""
+        value = f"raw * {one['scale']:g}{offset} {one['unit']}"
+        sure = (f"{one['confidence']:.2f}", f"{one['place_confidence']:.2f}")
+        table.add_row(one["what"], str(len(one["fields"])), where, value, *sure)
+    return table

@@ -11,7 +11,7 @@ from packhorse.app.report import asset, fill
 from packhorse.app.report.drawing import MARGIN, Axis, Curve, axis, figure
 from packhorse.app.report.sections import table
 from packhorse.lab.discover import Evidence, Found, Kind, Proposal, Role
-from packhorse.lab.discover.describe import message_name
+from packhorse.lab.discover.describe import message_name, verdict
 from packhorse.pack.words import Array
 
 POINTS, MOST_CURVES = 1200, 12
@@ -42,16 +42,17 @@ def page(log: str, found: Found) -> str:
 
 def head(log: str, found: Found) -> str:
     """Title, verdict, and what could not be known."""
-    sure = [TITLES[one.kind].partition(",")[0].lower() for one in found.proposals if one.confidence > 0.8]
-    verdict = f"Sure enough to use: {', '.join(sure)}." if sure else "Nothing here is sure enough to use."
-    notes = "".join(f"<li>{html.escape(line)}</li>" for line in found.missing)
+    lines = list(found.missing)
+    if found.known:
+        lines.append(f"known by our table of J1939 and left to it: {', '.join(found.known)}")
+    notes = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
     where = (
         f"bus {found.streams[0].bus} · {len(found.streams)} identifiers · {float(found.clock_s[-1]) / 60.0:.1f} minutes"
     )
     return (
         f"<h1>{html.escape(log)}</h1>"
         f'<p class="sub">{where} · no DBC, physics alone</p>'
-        f'<p class="verdict">{verdict}</p>' + (f'<ul class="notes">{notes}</ul>' if notes else "")
+        f'<p class="verdict">{html.escape(verdict(found))}</p>' + (f'<ul class="notes">{notes}</ul>' if notes else "")
     )
 
 
@@ -62,12 +63,14 @@ def proposals_table(found: Found) -> str:
             TITLES[one.kind],
             str(len(one.fields)),
             place(found, one),
-            f"raw × {one.scale:g} {one.offset:+g} {one.unit}",
+            f"raw × {one.scale:g}{f' {one.offset:+g}' if one.offset else ''} {one.unit.replace('degC', '°C')}",
             f"{one.confidence:.2f}",
+            f"{one.place_confidence:.2f}",
         ]
         for one in found.proposals
     ]
-    return table(["What", "Fields", "The first of them", "Value", "Confidence"], rows, {1, 4}, "proposals")
+    head = ["What", "Fields", "The first of them", "Value", "Confidence", "Of its place"]
+    return table(head, rows, {1, 4, 5}, "proposals")
 
 
 def place(found: Found, one: Proposal) -> str:

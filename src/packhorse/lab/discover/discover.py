@@ -30,8 +30,9 @@ NO_CELLS = (
     "cell voltages: no group of fields lies close together between 2 and 4.5 V",
     "pack voltage, current, SOC: not enough, they are found by the sum of the cells",
 )
-MOST_TRIED = 60
-"""Of the fields that the voltage answers, so many are tried until one gives the known capacity."""
+MOST_TRIED, NO_SAG, NO_CHARGE = 60, 20.0, 100.0
+"""Of the fields that the voltage answers, so many are tried where the first gives no usual capacity; what counts
+against one of them, in natural logarithms of the odds: sag and charge that it does not explain."""
 
 
 def discover(
@@ -143,15 +144,18 @@ def likeliest(sags: Sequence[current.Sag], told: Told) -> tuple[Flow, list[charg
     first = told.flow(sag, charges), charges
     if not (np.isfinite(told.capacity_Ah) and first[0].contradicted()):
         return first
-    tried = [sag]
-    for other in sags:
-        if len(tried) <= MOST_TRIED and not any(overlap(other.unit.field, one.unit.field) for one in tried):
+    tried, found = [sag], [first]
+    for other in sags[:MOST_TRIED]:
+        if not any(overlap(other.unit.field, one.unit.field) for one in tried):
             tried.append(other)
-            found = told.charges(other)
-            flow = told.flow(other, found)
-            if not flow.contradicted():
-                return flow, found
-    return first
+            explained = told.charges(other)
+            found.append((told.flow(other, explained), explained))
+    return min((one for one in found if not one[0].contradicted()), key=lambda one: against(one[0]), default=first)
+
+
+def against(flow: Flow) -> float:
+    """What speaks against a current whose capacity is the known one."""
+    return flow.ways[0].cost + NO_SAG * (1.0 - flow.sag.answer) + NO_CHARGE * (1.0 - flow.ways[0].charge.fit)
 
 
 def with_charge(sags: Sequence[current.Sag], told: Told) -> tuple[current.Sag, list[charge.Charge]]:

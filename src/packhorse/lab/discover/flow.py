@@ -36,6 +36,7 @@ class Flow(NamedTuple):
     zero: float  # the count at which no current flows
     round_zero: bool
     ways: tuple[Way, ...]  # the likeliest first; none where no field follows the integral
+    capacity_Ah: float  # NaN where it is not known
 
     @property
     def amperes(self) -> float:
@@ -76,7 +77,7 @@ def flow_of(
     """Zero and scale of a current, and the SOC that goes with them; `near` is the field of the voltage."""
     if not charges:
         zero = 0.0 if sag.unit.field.signed else current.usual_zero(sag)
-        return Flow(sag, float(np.nan_to_num(zero)), bool(np.isfinite(zero)), ())
+        return Flow(sag, float(np.nan_to_num(zero)), bool(np.isfinite(zero)), (), capacity_Ah)
     flown = charge.integral(sag.raw, clock_s)
     zero, round_zero = zero_of(sag, charges[0], flown, clock_s)
     wide = float(np.abs(sag.unit.raw - zero).max())
@@ -91,7 +92,7 @@ def flow_of(
                 Way(one, scale, amperes, soc_cost + flow_cost(amperes, raw_s / scale, wide, capacity_Ah, doubt))
                 for amperes in current.SCALES
             ]
-    return Flow(sag, zero, round_zero, tuple(sorted(found, key=lambda way: way.cost)))
+    return Flow(sag, zero, round_zero, tuple(sorted(found, key=lambda way: way.cost)), capacity_Ah)
 
 
 def zero_of(sag: current.Sag, best: charge.Charge, flown: Array, clock_s: Array) -> tuple[float, bool]:

@@ -87,9 +87,8 @@ def current_proposal(flow: Flow, sags: Sequence[current.Sag], volts: Array) -> P
     place, said = current_confidence(flow, sags)
     sure = flow.sure_of_amperes()
     if sure < SURE_SCALE:
-        said.append(
-            f"not enough for its scale, which is the likeliest of several ({100.0 * sure:.0f} %): give --capacity-Ah"
-        )
+        remedy = "" if np.isfinite(flow.capacity_Ah) else ": give --capacity-Ah"
+        said.append(f"not enough for its scale, which is the likeliest of several ({100.0 * sure:.0f} %){remedy}")
     if not flow.round_zero:
         said.append("its zero is no round number")
         sure *= NOT_ROUND
