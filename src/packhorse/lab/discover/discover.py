@@ -30,7 +30,7 @@ NO_CELLS = (
     "cell voltages: no group of fields lies close together between 2 and 4.5 V",
     "pack voltage, current, SOC: not enough, they are found by the sum of the cells",
 )
-MOST_TRIED, NO_SAG, NO_CHARGE = 60, 20.0, 100.0
+MOST_TRIED, NO_SAG, NO_CHARGE = 300, 20.0, 100.0
 """Of the fields that the voltage answers, so many are tried where the first gives no usual capacity; what counts
 against one of them, in natural logarithms of the odds: sag and charge that it does not explain."""
 
@@ -144,12 +144,10 @@ def likeliest(sags: Sequence[current.Sag], told: Told) -> tuple[Flow, list[charg
     first = told.flow(sag, charges), charges
     if not (np.isfinite(told.capacity_Ah) and first[0].contradicted()):
         return first
-    tried, found = [sag], [first]
+    found = [first]
     for other in sags[:MOST_TRIED]:
-        if not any(overlap(other.unit.field, one.unit.field) for one in tried):
-            tried.append(other)
-            explained = told.charges(other)
-            found.append((told.flow(other, explained), explained))
+        explained = told.charges(other)
+        found.append((told.flow(other, explained), explained))
     return min((one for one in found if not one[0].contradicted()), key=lambda one: against(one[0]), default=first)
 
 
