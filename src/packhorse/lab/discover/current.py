@@ -14,6 +14,8 @@ from packhorse.pack.words import Array
 LAGS = (1, 2, 4, 8)
 LEAST_SAG, PERHAPS, NEAR_BEST = 0.5, 0.3, 0.04
 WIDTHS = {16: 0.0, 32: 0.02, 24: 0.02, 12: 0.02, 8: 0.04}
+NEAR_ZERO, OFTEN = 0.01, 0.08
+"""What is near a zero, as a share of the range; how much of the time a battery is near rest, at least."""
 ELSEWHERE, OTHER_ORDER = 0.02, 0.03
 """What an unusual width, a message or a byte order other than the pack voltage's counts against an answer."""
 SCALES = {
@@ -97,6 +99,12 @@ def zeros(sag: Sag) -> list[float]:
     slack = 0.25 * (high - low)
     every = dict.fromkeys([*map(float, ZEROS), 2.0 ** (sag.unit.field.bits - 1)])
     return [zero for zero in every if low - slack <= zero <= high + slack]
+
+
+def rests_at(sag: Sag, zero: float) -> bool:
+    """Whether a field often reads a count, give or take a little of its range."""
+    raw = sag.unit.raw
+    return bool(np.mean(np.abs(raw - zero) <= NEAR_ZERO * np.ptp(raw)) > OFTEN)
 
 
 def usual_zero(sag: Sag) -> float:

@@ -11,7 +11,7 @@ from packhorse.lab.discover import charge, current
 from packhorse.lab.discover.words import Field, overlap
 from packhorse.pack.words import Array
 
-ZERO_FIT, SAME_ZERO = 0.02, 0.002
+ZERO_FIT, SAME_ZERO, AS_WELL = 0.02, 0.002, 0.25
 """A round zero may explain the SOC by so much less than a free one."""
 KNOWN_CAPACITY, UNUSUAL_CAPACITY, ELSEWHERE, OTHER_ORDER = 0.05, 3.0, 0.5, 1.5
 """How sure a known capacity is, as a logarithm; what counts against a way, in natural logarithms of its odds."""
@@ -96,13 +96,16 @@ def flow_of(
 
 
 def zero_of(sag: current.Sag, best: charge.Charge, flown: Array, clock_s: Array) -> tuple[float, bool]:
-    """The count at which the SOC stands still, and whether it is a round one."""
-    fits = {zero: charge.from_zero(best, flown, clock_s, zero)[0] for zero in current.zeros(sag)}
-    zero = next((zero for zero, fit in fits.items() if fit > max(fits.values()) - SAME_ZERO), float("nan"))
+    """The count at which the SOC stands still, and whether it is a round one.
+
+    Of round ones that fit as well, one at which the field often rests, else the most usual.
+    """
     slack = max(ZERO_FIT, charge.MOST_LEFT / float(np.nanvar(best.raw)))
-    if fits and fits[zero] > best.fit - slack:
-        return zero, True
-    return float(np.round(sag.sign * best.zero)), False
+    fits = {zero: charge.from_zero(best, flown, clock_s, zero)[0] for zero in current.zeros(sag)}
+    if not fits or max(fits.values()) <= best.fit - slack:
+        return float(np.round(sag.sign * best.zero)), False
+    as_well = [zero for zero, fit in fits.items() if fit > max(fits.values()) - max(SAME_ZERO, AS_WELL * slack)]
+    return min(as_well, key=lambda zero: not current.rests_at(sag, zero)), True
 
 
 def against(field: Field, near: Field) -> float:
