@@ -17,9 +17,9 @@ SURE, SURE_SCALE, NOT_ROUND = 0.97, 0.9, 0.5
 NO_INTEGRAL, RIVAL, CONTRADICTED, BY_TIME = 0.7, 0.85, 0.5, 0.7
 """The highest confidence in a current that no SOC follows, in one beside a like field, in one that does not give the
 known capacity, and in a SOC that time explains."""
-STANDS_STILL, OTHER_CELLS, FEW = 0.3, 0.6, 0.15
+STANDS_STILL, OTHER_CELLS, FEW, RARE_SCALE, LESS_USUAL = 0.3, 0.6, 0.15, 0.7, 1
 """The highest confidence in what never moved, as standing fields agree by chance; in cells where another number of
-them fits as well; in fewer than eight whose sum is no field."""
+them fits as well; in fewer than eight whose sum is no field; in those whose sum is one at a rare scale."""
 MANY_CELLS, NEARLY = 8, 0.04
 KNOWN_OFFSET = 0.6
 """How often the usual offset of temperatures is the right one."""
@@ -53,6 +53,9 @@ def cell_confidence(choice: Choice) -> tuple[float, list[str]]:
         said.append("no field of the bus is their sum")
     if not packs and (group.units[0].field.bits == 8 or not many):
         most = STANDS_STILL if many else FEW
+    if packs and packs[0].rank > LESS_USUAL:
+        most = min(most, RARE_SCALE)
+        said.append(f"at a scale that is rare, {packs[0].scale:g} V")
     if choice.rivals:
         most = min(most, OTHER_CELLS)
         said.append("another number of them would fit as well")
