@@ -19,8 +19,8 @@ WORTH = {8: 0.3, 12: 0.85, 16: 1.0}
 """A field counts the less the narrower it is: it may be the upper part of a wider one."""
 SPREAD_V, MOST_STEP_V = 0.25, 0.15
 STRANGER, MOST_STRANGERS = 0.05, 3
-FEWEST_IN_ROW, FEWEST_AT_REST = 3, 8
-"""What never moves is told by number and order alone: so many in a message, and in all."""
+FEWEST_IN_ROW, FEWEST_AT_REST, FEWEST_VALUES = 3, 8, 3
+"""What never moves is told by number and order alone: so many in a message, in all, and of different values."""
 MOVES_BITS, ALIKE, LEAST_ALIKE, CALM_SHARE = 4.0, 0.6, 0.15, 0.3
 EXTREME_SHARE = 0.95
 
@@ -86,7 +86,7 @@ def together(units: list[Unit], scale: float, clock_s: Array, origin_s: float) -
     chosen = chosen if moves else in_rows(units, chosen)
     if len(chosen) < FEWEST:
         return []
-    if not moves and len(chosen) < FEWEST_AT_REST:
+    if not moves and (len(chosen) < FEWEST_AT_REST or len({float(units[k].raw[0]) for k in chosen}) < FEWEST_VALUES):
         return []
     likely = float(np.median(alike[chosen])) if moves else float("nan")
     told = tuple(units[k] for k in extremes)

@@ -11,6 +11,8 @@ from packhorse.pack.words import Array
 
 MOST_TIMES, FINEST_S = 3000, 0.1
 STALE_PERIODS, STALE_S = 4.0, 1.0
+LONGEST_GAP_S, KEPT_GAP_S = 60.0, 1.0
+"""A silence of the whole bus that is longer is shortened to that."""
 
 
 def clock(streams: Sequence[Stream]) -> Array:
@@ -19,6 +21,16 @@ def clock(streams: Sequence[Stream]) -> Array:
     last = max(float(stream.time_s[-1]) for stream in streams)
     step = max((last - first) / MOST_TIMES, FINEST_S)
     return np.arange(0.0, last - first + step, step)
+
+
+def without_gaps(streams: Sequence[Stream]) -> tuple[tuple[Stream, ...], float]:
+    """The same with each silence of the whole bus shortened, and how much was cut: trucks sleep, clocks are set."""
+    every = np.unique(np.concatenate([stream.time_s for stream in streams]))
+    too_much = np.maximum(np.diff(every, prepend=every[0]) - LONGEST_GAP_S, 0.0)
+    too_much = np.where(too_much > 0.0, too_much + LONGEST_GAP_S - KEPT_GAP_S, 0.0)
+    cut = np.cumsum(too_much)
+    whole = [one._replace(time_s=one.time_s - cut[np.searchsorted(every, one.time_s)]) for one in streams]
+    return tuple(whole), float(cut[-1])
 
 
 def held(unit: Unit, clock_s: Array, origin_s: float) -> Array:

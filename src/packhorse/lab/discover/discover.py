@@ -30,6 +30,7 @@ NO_CELLS = (
     "cell voltages: no group of fields lies close together between 2 and 4.5 V",
     "pack voltage, current, SOC: not enough, they are found by the sum of the cells",
 )
+SHORT_S = 120.0
 MOST_TRIED, NO_SAG, NO_CHARGE = 300, 20.0, 100.0
 """Of the fields that the voltage answers, so many are tried where the first gives no usual capacity; what counts
 against one of them, in natural logarithms of the odds: sag and charge that it does not explain."""
@@ -45,14 +46,15 @@ def discover(
     `places` are the only ones in which numbers are looked for, by number of the stream; of others it may be any.
     """
     places = places or {}
+    streams, cut_s = clock.without_gaps(streams)
     doing = tuple(fields.roles(stream) for stream in streams)
     heard = hear(streams, doing, places)
     unknown = [(k, stream, doing[k]) for k, stream in enumerate(streams) if k not in places]
+    missing = shortcomings(streams, heard.clock_s, cut_s)
     choice = chosen(heard)
     if choice is None:
         warm = temperatures(with_standing(heard, unknown), [], np.zeros(heard.clock_s.size))
-        return Found(tuple(streams), doing, heard.clock_s, tuple(warm), NO_CELLS)
-    missing: list[str] = []
+        return Found(tuple(streams), doing, heard.clock_s, tuple(warm), (*missing, *NO_CELLS))
     proposals = [cell_proposal(choice), *pack_proposal(choice, missing)]
     said, flow, taken = flow_proposals(heard, choice, capacity_Ah, fields_of(proposals), missing)
     most = max(one.confidence for one in proposals) / SURE  # they rest on the voltage
@@ -61,6 +63,18 @@ def discover(
     ]
     proposals += temperatures(with_standing(heard, unknown), [*taken, *fields_of(proposals)], flow)
     return Found(tuple(streams), doing, heard.clock_s, tuple(proposals), tuple(missing))
+
+
+def shortcomings(streams: Sequence[Stream], clock_s: Array, cut_s: float) -> list[str]:
+    """What is wrong with a log before anything is looked for in it."""
+    said = []
+    if max(stream.heard for stream in streams) < fields.ENOUGH_FRAMES:
+        said.append(f"too few frames: no identifier was heard {fields.ENOUGH_FRAMES} times; record for ten minutes")
+    elif float(clock_s[-1]) < SHORT_S:
+        said.append(f"the log is short, {float(clock_s[-1]):.0f} s: ten minutes of driving tell more")
+    if cut_s > 0.0:
+        said.append(f"silences of the bus, {cut_s:.0f} s in all, were cut out; what happened in them is not known")
+    return said
 
 
 def hear(
@@ -145,7 +159,7 @@ def likeliest(sags: Sequence[current.Sag], told: Told) -> tuple[Flow, list[charg
     if not (np.isfinite(told.capacity_Ah) and first[0].contradicted()):
         return first
     found = [first]
-    for other in sags[:MOST_TRIED]:
+    for other in [one for one in sags if not overlap(one.unit.field, sag.unit.field)][:MOST_TRIED]:
         explained = told.charges(other)
         found.append((told.flow(other, explained), explained))
     return min((one for one in found if not one[0].contradicted()), key=lambda one: against(one[0]), default=first)

@@ -71,6 +71,8 @@ def checksum_like(doing: NDArray[np.int64], head: NDArray[np.int64], b: int) -> 
 def jumpiness(byte: Array) -> float:
     """Mean step of a byte, over its ends; 64 for pure chance."""
     step = np.abs(np.diff(byte))
+    if step.size == 0:
+        return 0.0
     return float(np.minimum(step, 256.0 - step).mean())
 
 
@@ -253,7 +255,7 @@ def known_units(number: int, stream: Stream, places: Sequence[Layout]) -> list[U
 
 def standing_bytes(number: int, stream: Stream, doing: NDArray[np.int64]) -> list[Unit]:
     """Bytes that never change and may be a reading all the same, as those of a slow probe."""
-    still = np.flatnonzero(doing == Role.CONSTANT)
+    still = np.flatnonzero(doing == Role.CONSTANT) if stream.time_s.size >= ENOUGH_FRAMES else ()
     return [
         Unit(Field(number, 8 * int(b), 8, motorola=False), stream.time_s, stream.data[:, b].astype(np.float64))
         for b in still

@@ -13,9 +13,9 @@ from packhorse.pack.words import Array
 
 ZERO_FIT, SAME_ZERO, AS_WELL = 0.02, 0.002, 0.25
 """A round zero may explain the SOC by so much less than a free one."""
-KNOWN_CAPACITY, UNUSUAL_CAPACITY, ELSEWHERE, OTHER_ORDER = 0.05, 3.0, 0.5, 1.5
+KNOWN_CAPACITY, UNUSUAL_CAPACITY, ELSEWHERE, OTHER_ORDER = 0.08, 3.0, 0.5, 1.5
 """How sure a known capacity is, as a logarithm; what counts against a way, in natural logarithms of its odds."""
-CONTRADICTED, SOMETHING_ELSE = 5.0, 0.01
+CONTRADICTED, SOMETHING_ELSE = 4.5, 0.01
 """What speaks against all ways, to look further; the odds of what was not tried, beside a usual scale that fits."""
 LEAST_AH, MOST_AH, MOST_RATE_PER_H = 15.0, 1500.0, 8.0
 
