@@ -28,6 +28,7 @@ from packhorse.protocols.plan import build
 WIDEST_SHARE = 0.02
 """Of the whole log, at most this share of readings may fall outside what the sample showed, with room around it."""
 CONTRADICTED = 0.5
+ENDINGS = ("", ".toml", ".dbc")
 
 
 class Wanted(NamedTuple):
@@ -41,6 +42,8 @@ class Wanted(NamedTuple):
 def run(path: Path, wanted: Wanted, as_json: bool) -> None:
     """Propose what a log holds, and write it where that is asked for. Raises `packhorse.io.errors.Error`."""
     log = open_can_log(path)
+    if wanted.out is not None and wanted.out.suffix not in ENDINGS:
+        raise WriteError(f"{wanted.out}: a DBC and a mapping are written; give a name that ends in .toml or .dbc")
     for target in (wanted.out, wanted.report):
         if target is not None:
             must_be_writable(target)

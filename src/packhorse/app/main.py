@@ -334,15 +334,15 @@ def signals(
             "-o",
             "--out",
             metavar="FILE",
-            help="Write the decoded signals (.parquet), or what was discovered (.toml).",
+            help="Write the decoded signals (.parquet); with --discover FILE.dbc and FILE.map.toml for replay.",
         ),
     ] = None,
     discover: Annotated[
         bool,
-        typer.Option("--discover", help="Without a DBC: propose what the bytes of a battery are, by physics."),
+        typer.Option("--discover", help="Without a DBC: propose by physics where the battery's readings lie."),
     ] = False,
     report: Annotated[
-        Path | None, typer.Option(metavar="FILE.html", help="With --discover: plots and evidence of every proposal.")
+        Path | None, typer.Option(metavar="FILE.html", help="With --discover: plots and evidence for each proposal.")
     ] = None,
     capacity: Annotated[
         float | None,
@@ -350,7 +350,7 @@ def signals(
             "--capacity-Ah",
             metavar="X",
             min=0.1,
-            help="With --discover: the capacity, which gives the current its scale.",
+            help="With --discover: the pack's capacity within 10 %, without which the current has no sure scale.",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -359,17 +359,25 @@ def signals(
 
     Without a DBC or a profile, signals are those that our own table of J1939 knows.
 
+    With --discover, cell and pack voltages, current, SOC and temperatures are looked for in the bytes: cells are many
+    like fields, their sum is the pack, the pack sags with the current, whose integral is the SOC. Record ten minutes of
+    driving; of a battery at rest little can be told. docs/discovery.md says what the confidences mean.
+
     Example:  packhorse signals truck.blf --dbc truck.dbc -o decoded.parquet
 
-    Example:  packhorse signals truck.blf --discover -o found.toml --report found.html
+    Example:  packhorse signals truck.blf --discover --capacity-Ah 280 -o found.toml --report found.html
+
+    Example:  packhorse replay truck.blf --pack mine.toml --dbc found.dbc --map found.map.toml
     """
+    from packhorse.app import signals as listening
+
+    listening.must_agree(log, discover, dbc or profile, report or capacity)
     if discover:
         from packhorse.app import discover as discovering
 
         wanted = discovering.Wanted(out, report, capacity if capacity is not None else float("nan"))
         discovering.run(log, wanted, as_json)
         return
-    from packhorse.app import signals as listening
 
     listening.signals(log, dbc, out, as_json, profile)
 

@@ -17,7 +17,7 @@ SCALES = {
 }
 """Charge for each bit that is tried, by width, and how usual it is."""
 MOST_LEFT, LEAST_FIT_OF_FEW, SAME_FIT = 0.2, 0.85, 0.004
-FEWEST_LEVELS, LEAST_FIT, BETTER_THAN_TIME, STILL_BETTER = 4, 0.97, 0.5, 0.9
+MOST_TURNS, FEWEST_LEVELS, LEAST_FIT, BETTER_THAN_TIME, STILL_BETTER = 2, 4, 0.97, 0.5, 0.9
 OCV = ((3.0, 3.45, 3.6, 3.68, 3.8, 3.95, 4.1, 4.2), (0.0, 0.08, 0.3, 0.45, 0.58, 0.75, 0.92, 1.0))
 """Volts, and roughly the charge of a layered oxide there; iron phosphate tells nothing between 3.2 and 3.4 V."""
 FLAT_V, UNSURE, STRAY, FULL, EMPTY = 3.42, 0.08, 0.08, 1.005, 0.03
@@ -41,6 +41,15 @@ def find(units: Sequence[Unit], series: Array, current: Array, clock_s: Array) -
     flown = integral(current, clock_s)
     found = [each for unit, raw in zip(units, series, strict=True) for each in explained(unit, raw, flown, clock_s)]
     return sorted(found, key=lambda one: -one.fit)
+
+
+def likely(units: Sequence[Unit]) -> list[int]:
+    """Which fields may be a SOC. Where several turns of a message hold one in the same place, they tell of cells."""
+    slow = [k for k, unit in enumerate(units) if may_be(unit)]
+    place = [
+        (f.stream, f.start, f.bits) if f.turn >= 0 else (k, -1, -1) for k, f in ((k, units[k].field) for k in slow)
+    ]
+    return [k for k, own in zip(slow, place, strict=True) if place.count(own) <= MOST_TURNS]
 
 
 def may_be(unit: Unit) -> bool:

@@ -31,6 +31,8 @@ NO_CELLS = (
     "pack voltage, current, SOC: not enough, they are found by the sum of the cells",
 )
 SHORT_S = 120.0
+NEARLY, MOST_RIVALS = 0.08, 40
+"""How near another field comes to explaining the sag as well; how many are looked at."""
 MOST_TRIED, NO_SAG, NO_CHARGE = 300, 20.0, 100.0
 """Of the fields that the voltage answers, so many are tried where the first gives no usual capacity; what counts
 against one of them, in natural logarithms of the odds: sag and charge that it does not explain."""
@@ -106,7 +108,7 @@ def flow_proposals(
         why = "no field explains the steps of the voltage" if alive else "the voltage never changed"
         missing += [f"current: not enough, {why}", "SOC: not enough, it is found by the integral of the current"]
         return [], np.zeros(heard.clock_s.size), taken
-    slow = [k for k, unit in enumerate(units) if charge.may_be(unit)]
+    slow = charge.likely(units)
     told = Told(
         [units[k] for k in slow],
         series[slow],
@@ -116,7 +118,7 @@ def flow_proposals(
         choice.beside,
     )
     flow, charges = likeliest(sags, told)
-    said = [current_proposal(flow, sags, volts), *soc_proposal(charges, flow, missing)]
+    said = [current_proposal(flow, volts, rivals=has_rival(flow, sags, told)), *soc_proposal(charges, flow, missing)]
     return said, np.nan_to_num(flow.sag.raw * said[0].scale + said[0].offset), taken
 
 
@@ -168,6 +170,13 @@ def likeliest(sags: Sequence[current.Sag], told: Told) -> tuple[Flow, list[charg
 def against(flow: Flow) -> float:
     """What speaks against a current whose capacity is the known one."""
     return flow.ways[0].cost + NO_SAG * (1.0 - flow.sag.answer) + NO_CHARGE * (1.0 - flow.ways[0].charge.fit)
+
+
+def has_rival(flow: Flow, sags: Sequence[current.Sag], told: Told) -> bool:
+    """Whether another field explains the sag nearly as well, and its integral a field too; voltages do not."""
+    others = [one for one in sags if not overlap(one.unit.field, flow.sag.unit.field)]
+    near = [one for one in others if one.answer > flow.sag.answer - NEARLY]
+    return any(told.charges(one) for one in near[:MOST_RIVALS])
 
 
 def with_charge(sags: Sequence[current.Sag], told: Told) -> tuple[current.Sag, list[charge.Charge]]:

@@ -14,13 +14,13 @@ from packhorse.pack.words import Array
 
 SURE, SURE_SCALE, NOT_ROUND = 0.97, 0.9, 0.5
 """The highest confidence; how sure a scale is that needs no remark; what is left of it where zero is no round count."""
-NO_INTEGRAL, RIVAL, CONTRADICTED, BY_TIME = 0.7, 0.85, 0.5, 0.7
+NO_INTEGRAL, RIVAL, CONTRADICTED, BY_TIME = 0.7, 0.7, 0.5, 0.7
 """The highest confidence in a current that no SOC follows, in one beside a like field, in one that does not give the
 known capacity, and in a SOC that time explains."""
 STANDS_STILL, OTHER_CELLS, FEW, RARE_SCALE, LESS_USUAL = 0.3, 0.6, 0.15, 0.7, 1
 """The highest confidence in what never moved, as standing fields agree by chance; in cells where another number of
 them fits as well; in fewer than eight whose sum is no field; in those whose sum is one at a rare scale."""
-MANY_CELLS, NEARLY = 8, 0.04
+MANY_CELLS = 8
 KNOWN_OFFSET = 0.6
 """How often the usual offset of temperatures is the right one."""
 
@@ -84,10 +84,10 @@ def pack_proposal(choice: Choice, missing: list[str]) -> list[Proposal]:
     return [Proposal(Kind.PACK, where, best.scale, 0.0, "V", *sure, tuple(said), best.volts[None], (shown,))]
 
 
-def current_proposal(flow: Flow, sags: Sequence[current.Sag], volts: Array) -> Proposal:
+def current_proposal(flow: Flow, volts: Array, *, rivals: bool) -> Proposal:
     """The current: which bits, where zero is, and which way it flows."""
     sag = flow.sag
-    place, said = current_confidence(flow, sags)
+    place, said = current_confidence(flow, rivals=rivals)
     sure = flow.sure_of_amperes()
     if sure < SURE_SCALE:
         remedy = "" if np.isfinite(flow.capacity_Ah) else ": give --capacity-Ah"
@@ -107,7 +107,7 @@ def current_proposal(flow: Flow, sags: Sequence[current.Sag], volts: Array) -> P
     return Proposal(Kind.CURRENT, field, factor, offset, "A", place * sure, place, tuple(said), value[None], (shown,))
 
 
-def current_confidence(flow: Flow, sags: Sequence[current.Sag]) -> tuple[float, list[str]]:
+def current_confidence(flow: Flow, *, rivals: bool) -> tuple[float, list[str]]:
     """How sure the place of a current is, and why no more."""
     sag = flow.sag
     said = [f"the voltage answers its steps (correlation {sag.answer:.2f}), so that this sign discharges"]
@@ -122,8 +122,7 @@ def current_confidence(flow: Flow, sags: Sequence[current.Sag]) -> tuple[float, 
     if flow.ways and flow.contradicted():
         most = CONTRADICTED
         said.append("no usual scale of it gives the capacity: a power, perhaps")
-    rival = next((one for one in sags if not overlap(one.unit.field, sag.unit.field)), None)
-    if rival and rival.answer > sag.answer - NEARLY:
+    if rivals:
         most = min(most, RIVAL)
         said.append("another field does nearly as well: power, or a second sensor")
     return min(confidence, most), said
