@@ -315,6 +315,17 @@ def test_what_j1939_knows_is_left_to_it() -> None:
     assert {(f.start, f.bits) for one in found.proposals for f in one.fields if f.stream == number} <= allowed
 
 
+def test_where_everything_is_known_nothing_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = (0x0CF00400, 0x18FEF100, 0x18FEEE00, 0x18FEF200)
+    some = noise()._replace(id=np.resize(np.array(names, np.uint32), 2000))
+    log = logged(tmp_path / "truck.log", some._replace(flags=np.full_like(some.flags, EXTENDED)))
+    found = told(capsys, log, command.Wanted(report=tmp_path / "truck.html"))
+    assert (found["proposals"], found["identifiers"]) == ([], 0)
+    assert set(found["known_by_j1939"]) == {"EEC1", "CCVS1", "ET1", "LFE1"}
+    command.run(log, command.Wanted(), as_json=False)
+    assert "known by our table of J1939" in capsys.readouterr().out
+
+
 def test_scales_of_the_table_take_the_place_of_discovered_ones(driven: Bus) -> None:
     streams = heard(driven.heard).streams()
     found = discover(streams)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +28,8 @@ from packhorse.protocols.plan import build
 WIDEST_SHARE = 0.02
 """Of the whole log, at most this share of readings may fall outside what the sample showed, with room around it."""
 CONTRADICTED = 0.5
+SHOWN = 0.2
+"""What is less sure of its place stands in the report and in JSON alone."""
 ENDINGS = ("", ".toml", ".dbc")
 
 
@@ -51,13 +53,16 @@ def run(path: Path, wanted: Wanted, as_json: bool) -> None:
     described = describe(found)
     found = verified(log, found, described, quiet=as_json)
     told = facts(path, found)
-    if not as_json:
-        show(told)
-    written = [str(one) for one in write(path, found, wanted)]
+    try:
+        told["written"] = [str(one) for one in write(path, found, wanted)]
+    except WriteError:
+        if not as_json:
+            show(told)  # why nothing could be written
+        raise
     if as_json:
-        print(json.dumps(told | {"written": written}, allow_nan=False))
-    for name in () if as_json else written:
-        Console().print(f"written: {name}", highlight=False)
+        print(json.dumps(told, allow_nan=False))
+    else:
+        show(told)
 
 
 def found_in(log: CanLog, capacity_Ah: float, *, quiet: bool) -> Found:
@@ -180,21 +185,24 @@ def show(told: dict[str, Any]) -> None:
     """The same for people."""
     console = Console()
     console.print(f"[bold]{told['log']}[/bold], bus {told['bus']}: {told['verdict']}", highlight=False)
-    if told["proposals"]:
-        console.print(proposals_table(told))
-    for one in told["proposals"]:
+    shown = [one for one in told["proposals"] if one["place_confidence"] >= SHOWN]
+    if shown:
+        console.print(proposals_table(shown))
+    for one in shown:
         console.print(f"[bold]{one['what']}[/bold]: {'; '.join(one['why'])}", highlight=False)
     for line in told["not_enough"]:
         console.print(f"[yellow]{line}[/yellow]", highlight=False)
     if told["known_by_j1939"]:
         known = ", ".join(told["known_by_j1939"])
         console.print(f"known by our table of J1939, see packhorse signals: {known}", highlight=False)
+    for name in told.get("written", ()):
+        console.print(f"written: {name}", highlight=False)
 
 
-def proposals_table(told: dict[str, Any]) -> Table:
+def proposals_table(proposals: Sequence[dict[str, Any]]) -> Table:
     """Every proposal in a line."""
     table = Table("what", "fields", "the first of them", "value", "confidence", "of its place", box=None)
-    for one in told["proposals"]:
+    for one in proposals:
         first = one["fields"][0]
         order = " Motorola" if first["motorola"] else " Intel" if first["bits"] > 8 else ""
         turn = "" if first["turn"] is None else f", turn {first['turn']}"

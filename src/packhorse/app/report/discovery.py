@@ -11,7 +11,7 @@ from packhorse.app.report import asset, fill
 from packhorse.app.report.drawing import MARGIN, Axis, Curve, axis, figure
 from packhorse.app.report.sections import table
 from packhorse.lab.discover import Evidence, Found, Kind, Proposal, Role
-from packhorse.lab.discover.describe import message_name, verdict
+from packhorse.lab.discover.describe import SURE, message_name, verdict
 from packhorse.pack.words import Array
 
 POINTS, MOST_CURVES = 1200, 12
@@ -42,17 +42,18 @@ def page(log: str, found: Found) -> str:
 
 def head(log: str, found: Found) -> str:
     """Title, verdict, and what could not be known."""
+    doubt = "" if any(one.confidence >= SURE for one in found.proposals) else " warning"
     lines = list(found.missing)
     if found.known:
         lines.append(f"known by our table of J1939 and left to it: {', '.join(found.known)}")
     notes = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
-    where = (
-        f"bus {found.streams[0].bus} · {len(found.streams)} identifiers · {float(found.clock_s[-1]) / 60.0:.1f} minutes"
-    )
+    bus = f"bus {found.streams[0].bus} · " if found.streams else ""
+    where = f"{bus}{len(found.streams)} identifiers · {float(found.clock_s[-1]) / 60.0:.1f} minutes"
     return (
         f"<h1>{html.escape(log)}</h1>"
         f'<p class="sub">{where} · no DBC, physics alone</p>'
-        f'<p class="verdict">{html.escape(verdict(found))}</p>' + (f'<ul class="notes">{notes}</ul>' if notes else "")
+        f'<p class="verdict{doubt}">{html.escape(verdict(found))}</p>'
+        + (f'<ul class="notes">{notes}</ul>' if notes else "")
     )
 
 

@@ -48,6 +48,8 @@ def discover(
     `places` are the only ones in which numbers are looked for, by number of the stream; of others it may be any.
     """
     places = places or {}
+    if not streams:
+        return Found((), (), np.zeros(1), (), NO_CELLS)
     streams, cut_s = clock.without_gaps(streams)
     doing = tuple(fields.roles(stream) for stream in streams)
     heard = hear(streams, doing, places)

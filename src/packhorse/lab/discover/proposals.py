@@ -46,12 +46,13 @@ def cell_confidence(choice: Choice) -> tuple[float, list[str]]:
         said.append(f"they move together (correlation {group.alike:.2f})")
     else:
         said.append("they stand still, so that nothing shows whether they belong together")
-    if packs and (packs[0].alike > 0.9 or not moved):
-        confidence += 0.37 if packs[0].alike > 0.9 else 0.15
+    summed = bool(packs) and packs[0].alike > 0.9
+    if summed or (packs and not moved):
+        confidence += 0.37 if summed else 0.15
         said.append(f"their sum is a field of the bus, to {100.0 * packs[0].off_share:.2f} %")
     else:
         said.append("no field of the bus is their sum")
-    if not packs and (group.units[0].field.bits == 8 or not many):
+    if not summed and (group.units[0].field.bits == 8 or not many):
         most = STANDS_STILL if many else FEW
     if packs and packs[0].rank > LESS_USUAL:
         most = min(most, RARE_SCALE)

@@ -14,7 +14,9 @@ from packhorse.pack.words import Array
 USUAL, LESS_USUAL, RARE = (1.0, 0.1, 0.01, 0.001), (0.5, 0.2, 0.05, 0.025, 0.02), (0.25, 0.125, 0.0625, 0.005)
 SCALES = (*USUAL, *LESS_USUAL, *RARE)
 """Volts for each bit. The more of them are tried, the more fields fit one by chance."""
-WITHIN, WITHIN_IF_RARE, MOVES_SHARE, LEAST_ALIKE, SLOWLY = 0.008, 0.003, 3e-4, 0.7, 3
+WITHIN, WITHIN_IF_RARE, MOST_OFF = 0.008, 0.003, 0.02
+"""How far a field may be from the sum, as a share of it: mostly, mostly at a rare scale, and on average."""
+MOVES_SHARE, LEAST_ALIKE, SLOWLY = 3e-4, 0.7, 3
 PREFERRED = {16: 0, 12: 1, 32: 2, 24: 3, 8: 4}
 UNUSUAL, OTHER_WIDTH, OTHER_ORDER = 0.03, 0.01, 0.02
 """What an unusual scale, width or byte order counts against the likeness of two fields."""
@@ -52,6 +54,8 @@ def find(units: Sequence[Unit], series: Array, cells_V: Array, lag: int, motorol
         if moves(total_V) and alike < LEAST_ALIKE:
             continue
         share = float(np.nanmean(np.abs(off)) / np.median(total_V[both]))
+        if share > MOST_OFF:
+            continue
         rank = 0 if scale in USUAL else 1 if scale in LESS_USUAL else 2
         found.append(Pack(unit, scale, sharp * scale, alike, share, rank))
     return sorted(found, key=lambda one: -likely(one, motorola))
