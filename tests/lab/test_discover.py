@@ -22,7 +22,7 @@ from packhorse.app.replay import replay
 from packhorse.io.can_logs.write import writer
 from packhorse.io.errors import ReadError, WriteError
 from packhorse.io.j1939_signs import Signs
-from packhorse.lab.discover import Found, Kind, Proposal, Role, Sample, discover, fields, known
+from packhorse.lab.discover import Found, Kind, Proposal, Role, Sample, discover, fields, known, roles
 from packhorse.lab.discover.words import Field, positions
 from packhorse.protocols import frames
 from packhorse.protocols.encoding import raw_bits
@@ -127,13 +127,13 @@ def test_counters_and_checksums_are_told_from_readings() -> None:
     stream = heard(frames.from_rows(0.01 * np.arange(1500), np.full(1500, 0x123, np.uint32), data, flags=0)).streams()[
         0
     ]
-    doing = fields.roles(stream)
+    doing = roles.roles(stream)
     assert [Role(int(doing[b])) for b in (0, 3, 6, 7)] == [Role.DATA, Role.CONSTANT, Role.COUNTER, Role.CHECKSUM]
     taken = {bit for unit in fields.units(0, stream, doing) for bit in positions(unit.field)}
     assert not taken & set(range(48, 64))
     data[:, 7] = (data[:, :7].astype(int).sum(axis=1) + 9) % 256
     stream = stream._replace(data=data)
-    assert fields.roles(stream)[7] == Role.CHECKSUM
+    assert roles.roles(stream)[7] == Role.CHECKSUM
 
 
 def crc_table(polynomial: int) -> list[int]:

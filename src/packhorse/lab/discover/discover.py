@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from packhorse.lab.discover import charge, clock, current, fields, voltage
+from packhorse.lab.discover import charge, clock, current, fields, roles, voltage
 from packhorse.lab.discover.choice import Choice, Heard, chosen, free
 from packhorse.lab.discover.flow import Flow, flow_of
 from packhorse.lab.discover.proposals import (
@@ -51,7 +51,7 @@ def discover(
     if not streams:
         return Found((), (), np.zeros(1), (), NO_CELLS)
     streams, cut_s = clock.without_gaps(streams)
-    doing = tuple(fields.roles(stream) for stream in streams)
+    doing = tuple(roles.roles(stream) for stream in streams)
     heard = hear(streams, doing, places)
     unknown = [(k, stream, doing[k]) for k, stream in enumerate(streams) if k not in places]
     missing = shortcomings(streams, heard.clock_s, cut_s)
@@ -72,8 +72,8 @@ def discover(
 def shortcomings(streams: Sequence[Stream], clock_s: Array, cut_s: float) -> list[str]:
     """What is wrong with a log before anything is looked for in it."""
     said = []
-    if max(stream.heard for stream in streams) < fields.ENOUGH_FRAMES:
-        said.append(f"too few frames: no identifier was heard {fields.ENOUGH_FRAMES} times; record for ten minutes")
+    if max(stream.heard for stream in streams) < roles.ENOUGH_FRAMES:
+        said.append(f"too few frames: no identifier was heard {roles.ENOUGH_FRAMES} times; record for ten minutes")
     elif float(clock_s[-1]) < SHORT_S:
         said.append(f"the log is short, {float(clock_s[-1]):.0f} s: ten minutes of driving tell more")
     if cut_s > 0.0:
