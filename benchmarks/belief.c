@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stddef.h>
 
-enum { DEGC_NODES = 25, SOC_NODES = 201, COLUMNS = 6, DEGC_COLUMNS = 7, COVARIANCES = 15 };
+enum { DEGC_NODES = 25, SOC_NODES = 201, COLUMNS = 6, DEGC_COLUMNS = 7, COVARIANCES = 20 };
 enum { OCV, R0, R1, R2, HALF_V, MODEL_V, TAU1, TAU2, SHARE, ROWS };
 enum { ABOVE, ABOVE_V, BELOW, BELOW_V, FLOWED, FRESH, DEGC, WORK_ROWS };
 enum { SOC, OFFSET, BIAS, CHARGE, RESISTANCE, USUAL, RC1, RC2, HYSTERESIS, SURPRISE, CORE, STATES };
@@ -16,7 +16,8 @@ enum { SOC, OFFSET, BIAS, CHARGE, RESISTANCE, USUAL, RC1, RC2, HYSTERESIS, SURPR
 /* The numbers of the pack and of the step, in the order in which Python hands them over. */
 typedef struct {
     double capacity_Ah, hysteresis_rate, efficiency, self_discharge_per_s, resistance_sigma, fast_sigma_V, fast_share;
-    double slow_s, slow_soc, fast_s, core_K_per_W, core_s, cell_sigma_V, current_sigma_A, current_offset_A, bleed_ohm;
+    double slow_s, slow_soc, standing_share, fast_s, core_K_per_W, core_s, cell_sigma_V, current_sigma_A;
+    double current_offset_A, bleed_ohm;
     double offset_s, resistance_s, resistance_soc, usual_s, ageing_per_s, surprise_s, surprise_most, width, width_least;
     double most_variance, least_variance, gate, tiny, largest, degC_first, degC_step;
 } Numbers;
@@ -86,7 +87,8 @@ static void look_up_ocv(int cells, const double *nodes, const double *soc, const
 #define COVARIANCE(p)                                                                                                  \
     ROW(p00, p, 0); ROW(p01, p, 1); ROW(p02, p, 2); ROW(p03, p, 3); ROW(p04, p, 4); ROW(p11, p, 5); ROW(p12, p, 6);    \
     ROW(p13, p, 7); ROW(p14, p, 8); ROW(p22, p, 9); ROW(p23, p, 10); ROW(p24, p, 11); ROW(p33, p, 12);                 \
-    ROW(p34, p, 13); ROW(p44, p, 14)
+    ROW(p34, p, 13); ROW(p44, p, 14);                                                                                  \
+    ROW(p0, p, 15); ROW(p1, p, 16); ROW(p2, p, 17); ROW(p3, p, 18); ROW(p4, p, 19)
 
 static void count(int cells, double *table, double *around, double *x, double *p, const double *bleed,
                   const Numbers *n, double current_A, double dt_s) {
@@ -132,6 +134,7 @@ static void count(int cells, double *table, double *around, double *x, double *p
         p11[k] = ko * ko * p11[k] + offset_A2, p12[k] *= ko * kb, p13[k] *= ko, p14[k] *= ko * kr;
         p22[k] *= kb * kb, p23[k] *= kb, p24[k] *= kb * kr, p33[k] += ageing, p34[k] *= kr;
         p44[k] = kr * kr * p44[k] + (1.0 - kr * kr) * resistance2;
+        p0[k] += a1 * p1[k] + a3 * p3[k], p1[k] *= ko, p2[k] *= kb, p4[k] *= kr;
         offset[k] *= ko, bias[k] *= kb;
         double used = usual[k] + learn * (resistance[k] - usual[k]);
         usual[k] = used, resistance[k] = used + kr * (resistance[k] - used);
@@ -155,6 +158,7 @@ static void correct(int cells, double *table, double *around, double *x, double 
     const double white_V2 = n->cell_sigma_V * n->cell_sigma_V, fast_V2 = n->fast_sigma_V * n->fast_sigma_V;
     const double share2 = n->fast_share * n->fast_share, keep = decay(dt_s / n->surprise_s), largest = n->largest;
     const double most = n->surprise_most, per_gate2 = 1.0 / (n->gate * n->gate), least = n->least_variance;
+    const double standing = n->standing_share;
 #pragma GCC ivdep
     for (int k = 0; k < cells; k++) {
         double v = cell_V[k];
@@ -193,6 +197,10 @@ static void correct(int cells, double *table, double *around, double *x, double 
         p12[k] = flush(p12[k] - g1 * c2, tiny), p13[k] = flush(p13[k] - g1 * c3, tiny);
         p14[k] = flush(p14[k] - g1 * c4, tiny), p23[k] = flush(p23[k] - g2 * c3, tiny);
         p24[k] = flush(p24[k] - g2 * c4, tiny), p34[k] = flush(p34[k] - g3 * c4, tiny);
+        double leans = h0 * p0[k] + h1 * p1[k] + p2[k] + h4 * p4[k] + standing * m;
+        p0[k] = flush(p0[k] - g0 * leans, tiny), p1[k] = flush(p1[k] - g1 * leans, tiny);
+        p2[k] = flush(p2[k] - g2 * leans, tiny), p3[k] = flush(p3[k] - g3 * leans, tiny);
+        p4[k] = flush(p4[k] - g4 * leans, tiny);
     }
 }
 

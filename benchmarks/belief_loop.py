@@ -113,6 +113,7 @@ def numbers_of(pack: Pack) -> list[float]:
         cell.fast_share,
         cell.slow_s,
         cell.slow_soc,
+        cell.standing_share,
         cell.fast_s,
         cell.core_K_per_W,
         cell.core_s,

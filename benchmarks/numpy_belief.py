@@ -32,9 +32,10 @@ SOC_SCALE = float(SOC_NODES - 1)
 SOC_LAST, DEGC_LAST = SOC_SCALE - 1e-9, DEGC_NODES - 1 - 1e-9
 CORNERS = np.array([0, 1, SOC_NODES, SOC_NODES + 1])
 MOST_VARIANCE = core.START_SIGMA_MOST**2
-LEAST_VARIANCE = np.full(core.COVARIANCES, -np.inf)
+LEAST_VARIANCE = np.full(core.COVARIANCES + core.LEANINGS, -np.inf)
 LEAST_VARIANCE[[0, 5, 9, 12, 14]] = core.SOC_SIGMA_LEAST**2, 1e-12, 1e-12, 1e-10, 1e-10
 PAIRS = [(a, b) for a in range(5) for b in range(a, 5)]
+LEANS = core.COVARIANCES
 PLACE = {pair: k for k, pair in enumerate(PAIRS)} | {(b, a): k for k, (a, b) in enumerate(PAIRS)}
 
 
@@ -115,6 +116,7 @@ def hear_offset(x: Array, p: Array, opened: Array, reading_A: Array, pack: Pack,
     x[0] = np.minimum(np.maximum(x[0], 0.0), 1.0)
     for a, b in PAIRS:
         p[PLACE[a, b]] -= gain[a] * across[b]
+    p[LEANS:] -= gain * p[LEANS + 1]
 
 
 def correct(  # noqa: PLR0915 - one step, in the order of the core
@@ -162,6 +164,9 @@ def correct(  # noqa: PLR0915 - one step, in the order of the core
     for a in range(1, 5):
         p[a] = moves[a] * decay[a]
     p[0] = np.minimum(s00, MOST_VARIANCE)
+    p[LEANS] += a1 * p[LEANS + 1] + a3 * p[LEANS + 3]
+    for a in range(1, 5):
+        p[LEANS + a] *= decay[a]
     p[PLACE[1, 1]] += (1.0 - ko * ko) * sensors.current_offset_A**2
     p[PLACE[3, 3]] += core.AGEING_PER_S * dt_s
     p[PLACE[4, 4]] += (1.0 - kr * kr) * cell.resistance_sigma**2
@@ -198,6 +203,8 @@ def correct(  # noqa: PLR0915 - one step, in the order of the core
     x[4] = np.minimum(np.maximum(x[4], 0.2), 5.0)
     for a, b in PAIRS:
         p[PLACE[a, b]] -= gain[a] * c[b]
+    p0, p1, p2, _, p4 = p[LEANS:]
+    p[LEANS:] -= gain * (h0 * p0 + h1 * p1 + p2 - drop_V * p4 + cell.standing_share * model_V)
     p = np.maximum(p, LEAST_VARIANCE[:, None, None])
     return Belief(*x, usual, rc1, rc2, h, surprise, core_K, p.transpose(1, 0, 2).copy(), 1.0)
 

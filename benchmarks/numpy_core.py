@@ -31,6 +31,7 @@ from packhorse.control.limits import (
     STEADY,
 )
 from packhorse.control.thermal import FULL_K, IDLE_PUMP, Heat
+from packhorse.estimation.belief import SOC_LEANS, SOC_ROW
 from packhorse.estimation.outlook import DOUBT_MAX
 from packhorse.estimation.power import HORIZONS
 from packhorse.estimation.temperature import ROOM_DEGC
@@ -136,7 +137,7 @@ def summary(
     weakest, strongest = belief.soc.argmin(axis=1), belief.soc.argmax(axis=1)
     string = np.arange(pack.strings)
     soc_min, soc_max = belief.soc[string, weakest], belief.soc[string, strongest]
-    variance = belief.covariance[:, 0]
+    variance = belief.covariance[:, SOC_ROW] + belief.covariance[:, SOC_LEANS] ** 2
     sigma = np.sqrt(np.maximum(variance[string, weakest], variance[string, strongest]))
     string_soc = []
     for give, most in zip(soc_min.tolist(), soc_max.tolist(), strict=True):

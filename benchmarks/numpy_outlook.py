@@ -15,7 +15,7 @@ import numpy as np
 import numpy_belief
 from numpy_belief import DEGC_LAST, SECONDS_PER_HOUR, SOC_SCALE, along
 from packhorse.estimation import health as core
-from packhorse.estimation.belief import CHARGE_ROW, RESISTANCE_ROW, SOC_ROW
+from packhorse.estimation.belief import CHARGE_LEANS, CHARGE_ROW, RESISTANCE_ROW, SOC_LEANS, SOC_ROW
 from packhorse.estimation.energy import ASSUMED_RATE_C
 from packhorse.estimation.outlook import DOUBT_MAX
 from packhorse.estimation.power import ABSURD_V, CLOSE_V, HORIZONS_S, PEAK_SHARE, STEADY, STEPS, SURE_Z
@@ -66,7 +66,8 @@ class Cells(NamedTuple):
 
 def make_ready(pack: Pack, tables: Tables, belief: Belief, degC: Array) -> tuple[Cells, Array]:
     """Cells as the search needs them, and R0 and all resistance of each string [ohm]."""
-    sigma = np.minimum(np.sqrt(belief.covariance[:, SOC_ROW]), DOUBT_MAX)
+    p = belief.covariance
+    sigma = np.minimum(np.sqrt(p[:, SOC_ROW] + p[:, SOC_LEANS] ** 2), DOUBT_MAX)
     factor = belief.resistance_factor
     mixed, over = numpy_belief.parameters(tables.cell, belief.soc, degC)
     tau_s = over[:2, None]
@@ -79,7 +80,7 @@ def make_ready(pack: Pack, tables: Tables, belief: Belief, degC: Array) -> tuple
         rc1_V=belief.rc1_V * factor,
         rc2_V=belief.rc2_V * factor,
         turned=belief.hysteresis,
-        resistance=factor + SURE_Z * np.sqrt(belief.covariance[:, RESISTANCE_ROW]),
+        resistance=factor + SURE_Z * np.sqrt(p[:, RESISTANCE_ROW]),
         per_As=belief.charge_factor / (SECONDS_PER_HOUR * over[2] * pack.cell.capacity_Ah),
         degC=degC,
         start_ohm=mixed[1:4],
@@ -254,8 +255,9 @@ def energy(pack: Pack, tables: Tables, belief: Belief, degC: Array) -> tuple[flo
     capacity, coldest_degC = 1.0 / belief.charge_factor, degC.min(axis=1)
     least = (belief.soc * capacity).argmin(axis=1)
     soc, faded, factor = belief.soc[strings, least], capacity[strings, least], belief.resistance_factor[strings, least]
-    variance = belief.covariance[strings[:, None], [SOC_ROW, CHARGE_ROW, RESISTANCE_ROW], least[:, None]]
-    soc_sigma, charge_sigma, factor_sigma = np.sqrt(variance).T
+    p = belief.covariance[strings, :, least].T
+    soc_sigma, charge_sigma = np.sqrt(p[[SOC_ROW, CHARGE_ROW]] + p[[SOC_LEANS, CHARGE_LEANS]] ** 2)
+    factor_sigma = np.sqrt(p[RESISTANCE_ROW])
     means = belief.soc.mean(axis=1), capacity.mean(axis=1), belief.resistance_factor.mean(axis=1)
 
     j, g = along((coldest_degC - DEGC_FIRST) * (1.0 / DEGC_STEP), DEGC_LAST)

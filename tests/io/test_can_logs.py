@@ -250,3 +250,5 @@ def test_logs_of_real_vehicles(name: str, count: int, identifiers: int) -> None:
     assert (np.diff(found.time_s) >= 0.0).all()
     assert log.complaint() == ""
     assert np.unique(found.id).size == (identifiers or np.unique(found.id).size)
+    assert (found.flags & EXTENDED != 0).sum() == np.count_nonzero(found.id > 0x7FF)
+    assert set(found.bus.tolist()) <= {0, 1, 8}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import os
 import time
 import zlib
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,25 +16,37 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from buses import ENDINGS, messages, written
-from packhorse.io.can_logs import READERS, open_can_log
+from hostile import mutated
+from packhorse.io.can_logs import READERS, apart_process, open_can_log, parquet
+from packhorse.io.can_logs.apart import Reader
 from packhorse.io.can_logs.source import MOST_INFLATION
 from packhorse.io.errors import ReadError
 from packhorse.protocols import frames
-from packhorse.protocols.frames import CanFrames
+from packhorse.protocols.frames import EXTENDED, FD, LONG, CanFrames, from_rows
 
 COUNT = 12
+HERE = {**READERS, **apart_process.READERS}
+"""Every reader in this process, to try many files in little time."""
 SLOW = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def attempt(path: Path) -> tuple[CanFrames, str]:
+def attempt(path: Path, readers: Mapping[str, Reader] = HERE) -> tuple[CanFrames, str]:
     """What a log gives, and what is said about it; anything but a ReadError goes through."""
     parts = []
     try:
         log = open_can_log(path)
-        parts.extend(log.blocks())
+        parts.extend(log.blocks(readers))
         return frames.join(parts), log.complaint()
     except ReadError as error:
         return (frames.join(parts) if parts else frames.nothing()), one_line(error)
+
+
+def children() -> set[int]:
+    """Processes that this one has started and that still are."""
+    here = Path(f"/proc/{os.getpid()}/task")
+    if not here.is_dir():
+        pytest.skip("no /proc to see processes in")
+    return {int(word) for task in here.iterdir() for word in (task / "children").read_text().split()}
 
 
 def one_line(error: ReadError) -> str:
@@ -80,6 +94,80 @@ def test_mf4_cut_anywhere(tmp_path: Path) -> None:
         found, said = attempt(cut)
         assert found.id.size <= 40
         assert said
+
+
+def test_any_damaged_mf4_is_refused_in_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("asammdf")
+    content = written(tmp_path / "bus.mf4", messages(40, special=False)).read_bytes()
+    dice, refused = np.random.default_rng(5), 0
+    for _ in range(60):
+        (tmp_path / "broken").write_bytes(mutated(dice, content))
+        refused += attempt(tmp_path / "broken")[1] != ""
+    assert refused > 30
+
+
+def test_a_damaged_mf4_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("asammdf")
+    content = written(tmp_path / "bus.mf4", messages(40, special=False)).read_bytes()
+    dice, refused = np.random.default_rng(5), 0
+    for _ in range(4):
+        (tmp_path / "broken").write_bytes(mutated(dice, content))
+        refused += attempt(tmp_path / "broken", READERS)[1] != ""
+    assert refused > 1
+    assert capfd.readouterr() == ("", "")
+
+
+DYING = """
+import os, sys
+from buses import messages, to_frames
+from packhorse.io.can_logs.apart import packed, record
+said = record(packed(to_frames(messages(9, special=False))))
+sys.stdout.buffer.write({said})
+sys.stdout.flush()
+os.abort()
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "frames_read"), [("b''", 0), ("said", 9), ("said + said[:50]", 9), ("said + b'\\xff' * 90", 9)]
+)
+def test_an_mf4_that_brings_its_reader_down_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, frames_read: int
+) -> None:
+    (tmp_path / "dying_reader.py").write_text(DYING.replace("{said}", said), encoding="utf-8")
+    (tmp_path / "bus.mf4").write_bytes(b"MDF     4.10    " + bytes(200))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("packhorse.io.can_logs.apart.MODULE", "dying_reader")
+    found, complaint = attempt(tmp_path / "bus.mf4", READERS)
+    assert found.id.size == frames_read
+    assert "damaged" in complaint
+
+
+def test_a_reader_of_mf4_that_is_no_longer_wanted_ends(tmp_path: Path) -> None:
+    pytest.importorskip("asammdf")
+    path = written(tmp_path / "bus.mf4", messages(40, special=False))
+    before = children()
+    reading = READERS["MF4"](path, Counter())
+    next(reading)
+    assert len(children()) == len(before) + 1
+    reading.close()
+    assert children() == before
+
+
+@pytest.mark.parametrize(
+    ("identifier", "flags", "length"),
+    [(0x123, 0, 9), (0x18FEF100, EXTENDED, 9), (0x123, FD, 65), (0x800, 0, 8), (0x20000000, EXTENDED, 8), (1, LONG, 8)],
+)
+def test_frames_that_no_bus_carries_are_dropped_and_counted(
+    tmp_path: Path, identifier: int, flags: int, length: int
+) -> None:
+    ids, lengths = np.array([0x123, identifier], np.uint32), np.array([8, length], np.uint16)
+    kinds = np.array([0, flags], np.uint8)
+    two = from_rows(np.array([1.7e9, 1.7e9]), ids, np.zeros((2, 70), np.uint8), length=lengths, flags=kinds)
+    parquet.table(two).write_parquet(tmp_path / "bus.parquet")
+    log = open_can_log(tmp_path / "bus.parquet")
+    assert [block.id.tolist() for block in log.blocks()] == [[0x123]]
+    assert log.complaint() == "frames that cannot be"
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -139,7 +227,7 @@ def test_anything_at_all(tmp_path: Path, kind: str, content: bytes) -> None:
         findings: Counter[str] = Counter()
         start = time.perf_counter()
         try:
-            for block in READERS[kind](path, findings):
+            for block in HERE[kind](path, findings):
                 assert (block.length <= 64).all() or kind == "Parquet"
                 assert (block.start + block.length <= block.data.size).all()
         except ReadError as error:

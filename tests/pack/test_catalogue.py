@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from packhorse import bms
@@ -131,7 +131,15 @@ def sane(pack: Pack) -> None:
         assert np.isfinite(numbers((output.estimate, output.limits, output.command))).all()
 
 
+def stiff() -> dict[str, Any]:
+    """A cell that, full and warm, gives nothing for its resistance."""
+    raw = copy.deepcopy(RAW["cells", "nca_50"])
+    raw["resistance"]["r2_ohm"][4][-1] = 1
+    return raw
+
+
 @given(changed("cells"))
+@example(stiff())
 @settings(max_examples=250, deadline=None)
 def test_a_changed_cell_is_refused_in_one_line_or_works(raw: dict[str, Any]) -> None:
     pack = load_or_refuse(raw, {"name": "changed", "cell": "cell.toml", "strings": 2, "series": 3, "probes": 2})

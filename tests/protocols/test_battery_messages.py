@@ -232,3 +232,28 @@ def test_one_string_needs_no_pack_messages_and_many_stop_at_the_last_that_j1939_
     numbers = {name[5:].rstrip("0123456789") for name in spoken(node_settings(first_pack=25), 4)}
     assert numbers
     assert {n for n in range(1, 30) if f"HVESP{n}D1" in spoken(node_settings(first_pack=25), 4)} == {25, 26}
+
+
+MODULES = {"module_status": {"working": 1, "failed": 0}}
+
+
+def test_modules_are_told_of_only_where_the_bus_has_given_them_codes(road: Moment) -> None:
+    assert not [name for name in spoken(node_settings(), 2) if name.endswith("MS1")]
+    settings = node_settings(codes=MODULES, cells_per_module=2)
+    cell_V = road.frame.cell_V.copy()
+    cell_V[1, 2] = math.nan
+    stage = np.array([float(Stage.CLOSED), float(Stage.CLOSED)])
+    output = road.output._replace(command=road.output.command._replace(stage=stage))
+    moment = road._replace(frame=road.frame._replace(cell_V=cell_V), output=output)
+    told = list(heard("HVESSMS1", moment, settings).values())
+    assert told[:6] == [1, 1, 1, 1, 0, 1]
+    assert all(math.isnan(value) for value in told[6:])
+    assert list(heard("HVESP2MS1", moment, settings).values())[:3] == [1, 0, 1]
+    tripped = output._replace(command=output.command._replace(stage=np.array([float(Stage.TRIPPED), 0.0])))
+    assert list(heard("HVESP1MS1", moment._replace(output=tripped), settings).values())[:3] == [0, 0, 0]
+
+
+def test_modules_beyond_the_32_that_the_message_holds_do_not_spill() -> None:
+    pack = small_pack(strings=1, series=70)
+    told = heard("HVESSMS1", moment_of(pack), node_settings(codes=MODULES, cells_per_module=2))
+    assert list(told.values()) == [1.0] * 32

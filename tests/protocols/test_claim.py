@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from packhorse.protocols.j1939.claim import (
     ADDRESS_CLAIMED,
+    ANSWERS_S,
     REPEAT_S,
+    RETRY_S,
     WAIT_S,
     Claim,
     Standing,
@@ -113,6 +115,64 @@ def test_a_node_without_address_answers_a_request_by_saying_so() -> None:
     assert tick(lost, 3.001 + delay_s(FIXED))[1] == (claim_frame(FIXED, NULL),)
 
 
+def lost_to(name: int) -> Claim:
+    """A node that may not move and has said, at 2 s, that it has no address."""
+    return tick(hear(settled(FIXED), 1.0, claim_frame(name, OURS))[0], 2.0)[0]
+
+
+@pytest.mark.parametrize("moved_to", [128, NULL])
+def test_an_address_is_claimed_again_when_its_holder_leaves_it(moved_to: int) -> None:
+    lost = lost_to(77)
+    assert tick(lost, 3.0)[1] == ()
+    lost, _ = hear(lost, 4.0, claim_frame(77, moved_to))
+    claim, sent = tick(lost, 4.0)
+    assert (claim.standing, sent) == (Standing.WAITING, (claim_frame(FIXED, OURS),))
+    assert tick(claim, 4.25)[0].standing is Standing.CLAIMED
+
+
+def test_a_node_without_address_asks_all_others_for_theirs_and_claims_what_nobody_answers_for() -> None:
+    lost = lost_to(77)
+    assert tick(lost, 0.99 + RETRY_S)[1] == ()
+    asking, sent = tick(lost, 1.0 + RETRY_S)
+    assert sent == (request(ADDRESS_CLAIMED, NULL),)
+    assert tick(asking, 1.0 + RETRY_S + 0.99 * ANSWERS_S) == (asking, ())
+    claim, sent = tick(asking, 1.0 + RETRY_S + ANSWERS_S)
+    assert (claim.standing, sent) == (Standing.WAITING, (claim_frame(FIXED, OURS),))
+
+
+def test_a_holder_that_answers_keeps_its_address_and_is_asked_again_only_after_a_while() -> None:
+    claim, sent, time_s = lost_to(77), [], 2.0
+    while time_s < 60.0:
+        time_s += 0.05
+        claim, frames = tick(claim, time_s)
+        for frame in frames:
+            sent.append(frame)
+            if frame == request(ADDRESS_CLAIMED, NULL):
+                claim, _ = hear(claim, time_s, claim_frame(77, OURS))
+    assert claim.standing is Standing.LOST
+    assert set(sent) == {request(ADDRESS_CLAIMED, NULL)}
+    assert len(sent) == pytest.approx(60.0 / RETRY_S, abs=1.01)
+
+
+def test_two_nodes_with_one_name_keep_their_address_without_a_quarrel_and_both_count_it() -> None:
+    (one, frames), (other, more) = (begin(FIXED, choices(FIXED, OURS), 0.0) for _ in range(2))
+    said, time_s = 0, 0.0
+    while time_s < 5.0:
+        said += len(frames) + len(more)
+        answers, frames_of_other = (), ()
+        for frame in frames:
+            other, out = hear(other, time_s, frame)
+            frames_of_other += out
+        for frame in more:
+            one, out = hear(one, time_s, frame)
+            answers += out
+        time_s += 0.05
+        (one, frames), (other, more) = tick(one, time_s), tick(other, time_s)
+        frames, more = answers + frames, frames_of_other + more
+    assert (one.address, other.address, one.twins, other.twins) == (OURS, OURS, 1, 1)
+    assert said == 2
+
+
 def test_a_battery_with_our_very_name_is_counted_and_starts_no_quarrel() -> None:
     claim, sent = hear(settled(), 1.0, claim_frame(MOVING, OURS))
     assert (claim.twins, claim.address, sent) == (1, OURS, ())
@@ -206,4 +266,4 @@ def test_hostile_frames_never_raise_nor_make_memory_or_traffic_grow(
         assert len(sent) + len(more) <= 2
         assert len(claim.held) <= 254
         assert (claim.address == NULL) == (claim.standing is Standing.LOST)
-        assert all(split(f.can_id).pgn == ADDRESS_CLAIMED for f in itertools.chain(sent, more))
+        assert all(split(f.can_id).pgn in {ADDRESS_CLAIMED, 59904} for f in itertools.chain(sent, more))

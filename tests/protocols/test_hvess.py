@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,79 @@ def empty_bits(layout: Layout) -> bytes:
     for signal in layout.signals:
         word &= ~(((1 << signal.bits) - 1) << signal.start_bit)
     return word.to_bytes(layout.length, "little")
+
+
+NO_FASTER = re.compile(r"no(?:t)? (?:faster|greater|more) than (?:every )?(\d+) ?ms")
+TIME = re.compile(r"(\d+) ?(ms|s)\b|(\d+) seconds")
+
+
+def rate_of(text: str) -> tuple[float, float]:
+    """The longest time between two as the reference says it, 0 on request; and the shortest, NaN where it says none."""
+    fastest = NO_FASTER.search(text)
+    if text.casefold() == "on request":
+        return 0.0, math.nan
+    times = [float(n or s) * (1e-3 if unit == "ms" else 1.0) for n, unit, s in TIME.findall(NO_FASTER.sub("", text))]
+    return max(times), float(fastest[1]) * 1e-3 if fastest else math.nan
+
+
+@needs_reference
+def test_every_message_has_the_rate_of_the_reference_and_is_sent_on_change_where_that_says_so() -> None:
+    for row in rows():
+        period_s, fastest_s = rate_of(row["rate"].partition("Note")[0].partition("See")[0].strip())
+        layout = layouts()[int(row["pgn"])]
+        assert layout.period_s == pytest.approx(period_s), row["acronym"]
+        if len(row["rate"]) < 80:  # a longer text is cut off in the reference
+            assert layout.fastest_s == pytest.approx(fastest_s, nan_ok=True), row["acronym"]
+
+
+FIRST_OF_20 = {
+    "S2": (62168, "1.1 1.3 1.5 1.7 2.1 2.3 5.1 5.3 5.5 5.7 6.1 6.3"),
+    "D1": (62169, "1 3 5 7"),
+    "D2": (62170, "1 3 5 7.1"),
+    "D3": (62171, "1 3 5 7.1"),
+    "D4": (62172, "1 3 5"),
+    "D5": (62173, "1 3 5 7"),
+    "D6": (62174, "1 3 5 6 7 8"),
+    "S1": (62175, "1.1 1.3 1.5 2.1 2.3 2.5 3.1 3.5 3.7 4.1 4.5 4.7 5.1 6.1 6.5 7.5 8.1"),
+    "D7": (62176, "1 4 7"),
+}
+REST_OF_19 = {
+    "D7": (62161, "1 4 7"),
+    "MS1": (62162, " ".join(f"{byte}.{bit}" for byte in range(1, 9) for bit in (1, 3, 5, 7))),
+    "TS1": (62163, "1 3 5 6 7.1 7.3 7.5 8.1"),
+    "D8": (62164, "1 2 3 4 5"),
+    "D9": (62165, "1 2 3 4"),
+    "D10": (62166, "1 2 3 4 5 7"),
+    "D11": (62167, "1 3 5"),
+}
+"""Groups and places, byte and bit from 1, of packs 19 and 20 in the extract of J1939DA Oct-2020 that the table of ours
+names as its source; the reference beside the project holds pack 1 alone."""
+
+
+@pytest.mark.parametrize(("number", "blocks"), [(20, FIRST_OF_20), (19, REST_OF_19)])
+def test_other_packs_have_the_groups_and_places_that_the_public_extract_gives_them(
+    number: int, blocks: dict[str, tuple[int, str]]
+) -> None:
+    for block, (pgn, places) in blocks.items():
+        layout = pack_layouts(number)[f"HVESP{number}{block}"]
+        first_bits = [
+            8 * (int(byte) - 1) + int(bit or 1) - 1 for byte, _, bit in (p.partition(".") for p in places.split())
+        ]
+        assert (layout.pgn, [s.start_bit for s in layout.signals]) == (pgn, first_bits), layout.name
+
+
+@needs_reference
+@pytest.mark.parametrize("number", [2, 7, 11, 26])
+def test_the_judge_reads_other_packs_as_pack_1_but_for_their_groups(number: int) -> None:
+    for block in (*hvess.BLOCK, "C1", "CFG", "HIST"):
+        first, other = pack_layouts(1)[f"HVESP1{block}"], pack_layouts(number)[f"HVESP{number}{block}"]
+        message = of_the_judge(first.pgn)
+        values = {s.name: codes.value(s, (5 * k + number) % (s.last + 1)) for k, s in enumerate(other.signals)}
+        read = message.decode(encode(other, values)[: message.length])
+        for mine, theirs in zip(other.signals, first.signals, strict=True):
+            unit = message.get_signal_by_name(f"SPN{theirs.spn}").unit or ""
+            factor = OURS.get(IN_OURS.get(unit, unit), ("", 1.0))[1]
+            assert read[f"SPN{theirs.spn}"] * factor == pytest.approx(values[mine.name], abs=1e-9), other.name
 
 
 @needs_reference

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packhorse.protocols.j1939.identifier import GLOBAL, CanFrame, Identifier, is_sound, join, split, whole
+from packhorse.protocols.j1939.identifier import GLOBAL, CanFrame, Identifier, Message, is_sound, join, split, whole
 from packhorse.protocols.j1939.name import Name, name_bytes, name_number, split_name
 from packhorse.protocols.j1939.request import Answer, acknowledge, acknowledged, request, requested
 
@@ -76,3 +76,9 @@ def test_malformed_requests_and_acknowledgements_are_none(can_id: int, data: byt
     message = whole(CanFrame(can_id, data))
     assert requested(message) is None or len(data) >= 3
     assert acknowledged(message) is None or len(data) == 8
+
+
+def test_a_parameter_group_that_no_identifier_can_carry_is_not_taken_for_another() -> None:
+    beyond = (0x40000 | 65226).to_bytes(3, "little")
+    assert requested(Message(59904, 5, 243, beyond)) is None
+    assert acknowledged(Message(59392, 5, 243, bytes(5) + beyond)) is None

@@ -69,6 +69,18 @@ def test_every_message_keeps_its_period_and_two_strings_speak_as_packs() -> None
     assert len([1 for _, f in said if split(f.can_id).pgn == dm.DM1]) == pytest.approx(10, abs=1)
 
 
+def test_what_is_not_sent_on_change_keeps_its_period_however_fast_it_changes() -> None:
+    other = moment_of(small_pack(strings=2, series=5), hvil=0.0, cell_V=np.full((2, 5), 3.5), inlet_degC=50.0)
+    _, said = spoken_over(claimed(SETTINGS, MOMENT), SETTINGS, 5.0, lambda t: (MOMENT, other)[round(t * 100) % 2])
+    counts = Counter(layout.name for _, f in said if (layout := layout_of(f)))
+    for name, message in spoken(SETTINGS, 2).items():
+        layout = message.layout
+        if layout.period_s and math.isnan(layout.fastest_s):
+            assert counts[name] == pytest.approx(5.0 / layout.period_s, abs=1.01), name
+        elif layout.period_s:
+            assert 5.0 / layout.period_s < counts[name] <= 5.0 / layout.fastest_s + 1, name
+
+
 @pytest.mark.parametrize("dt_s", [0.02, 0.05, 0.1])
 def test_a_slower_loop_says_each_message_once_a_tick_at_most(dt_s: float) -> None:
     _, said = spoken_over(claimed(SETTINGS, MOMENT), SETTINGS, 5.0, MOMENT, dt_s)
@@ -184,6 +196,27 @@ def test_faults_are_told_once_a_second_and_at_once_when_they_come_or_go() -> Non
     assert node.recorded.previous.keys() == {fault_code(n) for n in names[2]}
     lit = next(d for d in told if d.troubles)
     assert (lit.lamps.red, lit.troubles[0]) == (dm.Lamp.ON, dm.Trouble(8098, 31, 1))
+
+
+@pytest.mark.parametrize("flicker_s", [0.02, 0.1, 0.3])
+def test_a_fault_that_comes_and_goes_all_the_time_does_not_flood_the_bus(flicker_s: float) -> None:
+    def flickering(time_s: float) -> Moment:
+        return with_faults(*["hvil_open"] * (round(time_s / flicker_s) % 2))
+
+    _, said = spoken_over(claimed(SETTINGS, MOMENT), SETTINGS, 10.0, flickering)
+    times = [time_s for time_s, f in said if split(f.can_id).pgn == dm.DM1]
+    assert 10 <= len(times) <= 22
+    assert min(np.diff(times)) >= 0.0999
+
+
+def test_a_second_fault_is_told_at_once_while_the_first_comes_and_goes() -> None:
+    def two(time_s: float) -> Moment:
+        later = ["coolant_hot"] if time_s >= 5.55 else []
+        return with_faults(*["hvil_open"] * (round(time_s / 0.1) % 2), *later)
+
+    _, said = spoken_over(claimed(SETTINGS, MOMENT), SETTINGS, 10.0, two)
+    at = [time_s for time_s, f in said if split(f.can_id).pgn in {dm.DM1, CONNECTION}]
+    assert min(abs(time_s - 5.55) for time_s in at if time_s >= 5.549) <= 0.101
 
 
 def test_dm2_tells_what_was_and_dm3_forgets_it() -> None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from nodes import NODE, node_settings
 from packhorse.protocols.j1939.hvess import layouts
 from packhorse.protocols.j1939.name import split_name
-from packhorse.protocols.j1939.settings import FOUR_BITS, NOT_SENT, NodeFile, usual_codes
+from packhorse.protocols.j1939.settings import FOUR_BITS, MODULE_STATUS, NOT_SENT, NodeFile, usual_codes
 
 
 def test_the_name_says_what_the_file_says() -> None:
@@ -34,6 +34,7 @@ def test_what_the_standard_leaves_open_must_be_declared(left_out: str) -> None:
         ({"codes": {"hvli": {}}}, r"codes\.hvli: no such enumeration; known: contactor, hvil"),
         ({"codes": {"hvil": {"ajar": 1}}}, r"codes\.hvil\.ajar: no such state; known: open, closed"),
         ({"codes": {"hvil": {"open": 2}}}, r"codes\.hvil\.open: found 2; give 0 to 1"),
+        ({"codes": {"module_status": {"failed": 2}}}, r"codes\.module_status\.failed: found 2; give 0 to 1"),
         ({"codes": {"soc_status": {"low": 14}}}, r"codes\.soc_status\.low: found 14; give 0 to 13"),
         ({"sign": 1}, "Extra inputs"),
     ],
@@ -45,7 +46,7 @@ def test_what_is_wrong_is_refused_with_the_reason(changes: dict[str, Any], said:
 
 def test_only_the_generic_two_bit_codes_are_assumed() -> None:
     for kind, states in usual_codes().items():
-        assert set(states.values()) == ({NOT_SENT} if kind in FOUR_BITS else {0, 1})
+        assert set(states.values()) == ({NOT_SENT} if kind in {*FOUR_BITS, MODULE_STATUS} else {0, 1})
 
 
 def test_one_codes_change_leaves_the_others() -> None:

@@ -59,3 +59,35 @@ def test_wrong_checksums_and_clocks_are_counted() -> None:
     broken[3] ^= 1
     now = after(batch, batch._replace(data=broken))
     assert (now.corrupt[0], now.backward[0], now.heard[1]) == (1, 2, 5)
+
+
+def test_a_sender_whose_counter_stands_still_is_missing_after_a_while() -> None:
+    live = after(heard("S1", np.arange(20) * 0.02))
+    stuck = decoding.decode(PLAN, again := heard("S1", np.array([0.0]), counter=19)).which
+    for k in range(50):
+        live = liveness.hear(PLAN, live, again._replace(time_s=np.array([0.4 + 0.02 * k])), stuck)
+    assert live.repeated[1] == 50
+    assert liveness.missing(live, 1.4).tolist() == [True, True, True]
+    live = liveness.hear(PLAN, live, heard("S1", np.array([1.42]), counter=20), stuck)
+    assert not liveness.missing(live, 1.42)[1]
+
+
+@pytest.mark.parametrize("wrong_s", [np.nan, np.inf, -np.inf])
+def test_a_time_that_is_none_is_counted_and_proves_nothing(wrong_s: float) -> None:
+    now = after(heard("D1", np.array([0.0, 0.1, wrong_s])))
+    assert (now.heard[0], now.backward[0]) == (3, 1)
+    assert now.last_s[0] == 0.1
+    assert liveness.missing(now, 2.0)[0]
+
+
+def test_a_clock_that_jumps_ahead_and_back_does_not_make_a_silent_message_live() -> None:
+    now = after(heard("D1", np.array([0.0, 0.1, 0.2, 1e9])))
+    assert liveness.missing(now, 0.4)[0]
+    assert not liveness.missing(after(heard("D1", np.array([0.0, 0.1, 0.2]))), 0.4)[0]
+
+
+def test_a_frame_too_short_for_its_counter_says_nothing_of_it() -> None:
+    loose = plan.build([Message("C", 0x0CF096FE, (), j1939=True, protection=Protection(counter_start=52))])
+    cut = frames.from_rows(np.arange(4) * 0.1, np.full(4, 0x0CF096F3, np.uint32), np.zeros((4, 6), np.uint8))
+    now = liveness.hear(loose, liveness.start(loose), cut, decoding.decode(loose, cut).which)
+    assert (now.heard[0], now.repeated[0], now.counter[0]) == (4, 0, -1)

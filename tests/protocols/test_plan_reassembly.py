@@ -94,6 +94,8 @@ def test_many_sessions_at_once_are_kept_apart() -> None:
             "",
         ),
         (lambda f: [(0.0, f[0][1], bytes([32, 5, 0, 1, 255, 0, 0, 0])), *f[1:]], "impossible"),
+        (lambda f: [(0.0, f[0][1], f[0][2][:5] + b"\xff\xff\xff"), *f[1:]], "impossible"),
+        (lambda f: [*f[:4], (f[3][0], *f[1][1:]), *f[4:]], "out of order"),
         (lambda f: [(0.0, f[0][1], bytes([32, 255, 255, 255, 255, 0, 0, 0])), *f[1:]], "impossible"),
     ],
 )
@@ -106,6 +108,24 @@ def test_broken_sessions_give_nothing_and_are_counted(change: object, outcome: s
     if outcome:
         assert reassembly.outcomes(now)[outcome] == 1
     assert len(whole) == (1 if outcome in ("begun anew", "") else 0)
+
+
+@pytest.mark.parametrize("receiver", [0xFF, 0x05])
+def test_a_message_whose_announcement_was_lost_is_not_mixed_with_the_one_before(receiver: int) -> None:
+    old, new = (announced(0xFC5D, bytes([n]) * 40, receiver=receiver, t=0.3 * n) for n in (0, 1))
+    now, out = reassembly.reassemble(reassembly.start(), bus([*old[:3], *new[1:]]))
+    assert not long_ones(out)
+    assert reassembly.open_sessions(now) == 0
+
+
+def test_packets_sent_again_are_taken_once_and_do_not_keep_a_session_alive() -> None:
+    content = bytes(range(40))
+    sent = announced(0xFC5D, content, receiver=0x05)
+    _, out = reassembly.reassemble(reassembly.start(), bus([*sent[:5], *((0.3 + t, i, p) for t, i, p in sent[2:])]))
+    assert [found for _, _, found in long_ones(out)] == [content]
+    again = [(0.1 + k, sent[1][1], sent[1][2]) for k in range(5)]
+    now, _ = reassembly.reassemble(reassembly.start(), bus([*sent[:2], *again]))
+    assert reassembly.outcomes(now)["silent"] == 1
 
 
 def test_one_batch_may_finish_many_sessions() -> None:

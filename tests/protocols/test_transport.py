@@ -111,13 +111,52 @@ def test_a_packet_that_is_lost_again_and_again_ends_the_session_with_an_abort() 
     assert not transport.receiving
 
 
-def test_a_broadcast_with_a_gap_is_dropped_and_a_repeated_packet_ignored() -> None:
+def test_a_broadcast_with_a_gap_is_dropped_and_its_last_packet_heard_twice_ignored() -> None:
     transport, got = all_heard(Transport(), 0.0, [bam(A, 20), packet(A, GLOBAL, 1), packet(A, GLOBAL, 1)])
     assert transport.counts.duplicate == 1
     transport, got = all_heard(transport, 0.0, [packet(A, GLOBAL, 3), packet(A, GLOBAL, 2)])
     assert not got
     assert not transport.receiving
     assert transport.counts.out_of_order == 2
+
+
+@pytest.mark.parametrize("destination", [B, GLOBAL])
+def test_a_session_whose_sender_began_another_unheard_is_not_mixed_with_it(destination: int) -> None:
+    opening = bam(A, 28) if destination == GLOBAL else rts(A, 28)
+    old = [packet(A, destination, number, b"oldpack") for number in (1, 2)]
+    new = [packet(A, destination, number, b"newpack") for number in (1, 2, 3, 4)]
+    transport, got = all_heard(Transport(), 0.0, [opening, *old, *new])
+    assert not got
+    assert not transport.receiving
+    assert transport.counts.out_of_order + transport.counts.aborted >= 1
+
+
+def test_a_broadcast_goes_on_after_its_last_packet_is_heard_twice_but_not_after_an_older_one() -> None:
+    begun = [bam(A, 28), packet(A, GLOBAL, 1), packet(A, GLOBAL, 2)]
+    rest = [packet(A, GLOBAL, 3), packet(A, GLOBAL, 4)]
+    assert len(all_heard(Transport(), 0.0, [*begun, packet(A, GLOBAL, 2), *rest])[1]) == 1
+    assert not all_heard(Transport(), 0.0, [*begun, packet(A, GLOBAL, 1), *rest])[1]
+
+
+def test_sessions_of_one_sender_to_all_and_to_us_run_side_by_side() -> None:
+    opened = [bam(A, 14, 65226), rts(A, 21, pgn=64605)]
+    mixed = [packet(A, GLOBAL, 1, b"toevery"), packet(A, B, 1, b"to_us_1"), packet(A, B, 2, b"to_us_2")]
+    rest = [packet(A, GLOBAL, 2, b"body..."), packet(A, B, 3, b"to_us_3")]
+    transport, got = all_heard(Transport(), 0.0, [*opened, *mixed, *rest])
+    assert [(m.pgn, m.destination, m.data) for m in got] == [
+        (65226, GLOBAL, b"toeverybody..."),
+        (64605, B, b"to_us_1to_us_2to_us_3"),
+    ]
+    assert transport == Transport()
+
+
+def test_a_sender_whose_clear_to_send_was_lost_says_so_and_the_receiver_ends_too() -> None:
+    a, opening = send(Transport(), 0.0, Message(64605, A, B, text(40)))
+    b, _, _ = hear(Transport(), 0.0, B, opening[0])  # its answer is lost
+    a, told_a = tick(a, 1.25, A)
+    assert [f.data[:2] for f in told_a] == [b"\xff\x03"]
+    b, _, _ = hear(b, 1.25, B, told_a[0])
+    assert (a.sending, b.receiving, b.counts.aborted) == ({}, {}, 1)
 
 
 @pytest.mark.parametrize(("opening", "after_s"), [(bam(A, 20), 0.75), (rts(A, 20), 1.25)])

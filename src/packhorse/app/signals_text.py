@@ -6,9 +6,11 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from packhorse.app.report.life import say_duration
 
+NUMBERS = {"frames", "Hz", "bytes", "gaps", "longest", "readings", "lowest", "mean", "highest", "none"}
 MOST_NAMES = 8
 """So many names stand in one line."""
 
@@ -35,29 +37,34 @@ def summary(found: dict[str, Any]) -> str:
 
 def identifiers(found: dict[str, Any]) -> Table:
     """Who says what, how often."""
-    table = Table("bus", box=None)
-    for name in ("identifier", "name", "sender", "frames", "rate", "bytes", "gaps", "longest"):
-        table.add_column(name, no_wrap=True, overflow="ellipsis", min_width=10 if name == "identifier" else None)
+    table = Table(box=None, pad_edge=False)
+    for name in ("bus", "identifier", "name", "sender", "frames", "Hz", "bytes", "gaps", "longest"):
+        table.add_column(name, no_wrap=name not in {"name", "sender"}, justify="right" if name in NUMBERS else "left")
     for one in found["identifiers"]:
         table.add_row(*voice_row(one))
     return table
 
 
-def voice_row(one: dict[str, Any]) -> list[str]:
+def voice_row(one: dict[str, Any]) -> list[str | Text]:
     """One identifier as cells of a table."""
     low, high = one["length"]
     name = one["name"] or ("" if one["pgn"] is None else f"PGN {one['pgn']}")
     return [
         str(one["bus"]),
         one["id"] + (" +TP" if one["transport"] else ""),
-        f"may be {name}" if one["name_from"].startswith("may be") else name,
-        node(one),
+        shortened(f"may be {name}" if one["name_from"].startswith("may be") else name),
+        shortened(node(one)),
         str(one["count"]),
-        "" if one["rate_Hz"] is None else f"{one['rate_Hz']:.4g} Hz",
+        "" if one["rate_Hz"] is None else f"{one['rate_Hz']:.3g}",
         str(low) if low == high else f"{low} to {high}",
         str(one["gaps"]) if one["gaps"] else "",
         f"{one['longest_gap_s']:.3g} s",
     ]
+
+
+def shortened(text: str) -> Text:
+    """Text that ends in dots where it has too little room, beside columns that keep theirs."""
+    return Text(text, no_wrap=True, overflow="ellipsis")
 
 
 def node(one: dict[str, Any]) -> str:
@@ -67,7 +74,11 @@ def node(one: dict[str, Any]) -> str:
 
 def signals(told: list[dict[str, Any]]) -> Table:
     """Signals that had a value, with their ranges."""
-    table = Table("bus", "signal", "unit", "sender", "readings", "lowest", "mean", "highest", "none", box=None)
+    table = Table(box=None, pad_edge=False)
+    for name in ("bus", "signal", "unit", "sender", "readings", "lowest", "mean", "highest", "none"):
+        table.add_column(
+            name, no_wrap=name != "signal", justify="right" if name in NUMBERS else "left", overflow="fold"
+        )
     for one in told:
         numbers = (f"{one[k]:.6g}" for k in ("min", "mean", "max"))
         none = one["not_available"] + one["too_short"]

@@ -13,6 +13,9 @@ doi 10.1016/j.jpowsour.2004.02.033, over five quantities:
 
 The RC voltages and the hysteresis state follow from the current and are carried along. What is added to the textbook:
 
+- Part of the model's error is the same at every SOC: it stands, and no time averages it away. It is considered, not
+  estimated (S. F. Schmidt, Advances in Control Systems 3 (1966) 293): how each quantity leans on it is carried along
+  and widens what is said of the SOC, but changes no estimate.
 - The slope of the OCV is taken across the width of the belief, not at a point: on the plateau of LFP a tangent lies.
 - A surprise beyond `GATE` sigma is trusted only as much as one of `GATE` sigma. Where surprises stay larger than
   expected for minutes, the model is worse here than its file says, and its errors are taken larger.
@@ -84,12 +87,15 @@ TINY = 1e-25
 COVARIANCES = 15
 SOC_ROW, OFFSET_ROW, BIAS_ROW, CHARGE_ROW, RESISTANCE_ROW = 0, 5, 9, 12, 14
 """Rows of the covariance that hold variances."""
+LEANINGS = 5
+SOC_LEANS, CHARGE_LEANS = COVARIANCES, COVARIANCES + 3
+"""Rows beside the covariance, one of each quantity: how far it is off if the model is by its standing error."""
 
 
 def begin(strings: int, series: int) -> Belief:
     """The belief before anything was heard."""
     cells = (strings, series)
-    covariance = np.zeros((strings, COVARIANCES, series))
+    covariance = np.zeros((strings, COVARIANCES + LEANINGS, series))
     covariance[:, SOC_ROW, :] = START_SIGMA_MOST**2
     return Belief(
         soc=np.full(cells, 0.5),
@@ -148,6 +154,22 @@ def step(pack: Pack, was: Belief, frame: Frame, bleed: Array, contactor: Array, 
 WORK_ROWS = 7
 ABOVE_SOC, ABOVE_V, BELOW_SOC, BELOW_V, CURRENT_A, FRESH, UNSURE = range(WORK_ROWS)
 """Rows of the working table beside counting and correcting."""
+
+
+@kernel
+def soc_variance(p: Array, k: int) -> float:
+    """Variance of the SOC of one cell, the model's standing error included; `p` is a string's covariance."""
+    leans = p[SOC_LEANS, k]
+    total: float = p[SOC_ROW, k] + leans * leans
+    return total
+
+
+@kernel
+def charge_variance(p: Array, k: int) -> float:
+    """Variance of the charge factor of one cell, the model's standing error included."""
+    leans = p[CHARGE_LEANS, k]
+    total: float = p[CHARGE_ROW, k] + leans * leans
+    return total
 
 
 @part
@@ -292,6 +314,12 @@ def hear_offset(rows: Rows, p: Array, reading_A: float, sensors: Sensors, dt_s: 
         p[12, k] -= g3 * c3
         p[13, k] -= g3 * c4
         p[14, k] -= g4 * c4
+        lean = p[16, k]
+        p[15, k] -= g0 * lean
+        p[16, k] -= g1 * lean
+        p[17, k] -= g2 * lean
+        p[18, k] -= g3 * lean
+        p[19, k] -= g4 * lean
 
 
 @kernel
@@ -317,10 +345,12 @@ def count(  # noqa: PLR0915 - one cell, one time step, in the order of the equat
     q00, q01, q02, q03, q04 = q[0], q[1], q[2], q[3], q[4]
     q11, q12, q13, q14 = q[5], q[6], q[7], q[8]
     q22, q23, q24, q33, q34, q44 = q[9], q[10], q[11], q[12], q[13], q[14]
+    q0, q1, q2, q3, q4 = q[15], q[16], q[17], q[18], q[19]
     soc, offset, bias, charge, resistance, usual, rc1, rc2, h, surprise, core_K = after
     p00, p01, p02, p03, p04 = p[0], p[1], p[2], p[3], p[4]
     p11, p12, p13, p14 = p[5], p[6], p[7], p[8]
     p22, p23, p24, p33, p34, p44 = p[9], p[10], p[11], p[12], p[13], p[14]
+    p0, p1, p2, p3, p4 = p[15], p[16], p[17], p[18], p[19]
     above, below, flowed, fresh = around[ABOVE_SOC], around[BELOW_SOC], around[CURRENT_A], around[FRESH]
     unsure = around[UNSURE]
 
@@ -376,6 +406,11 @@ def count(  # noqa: PLR0915 - one cell, one time step, in the order of the equat
         p33[k] = q33[k] + AGEING_PER_S * dt_s
         p34[k] = kr * q34[k]
         p44[k] = kr * kr * q44[k] + (1.0 - kr * kr) * cell.resistance_sigma * cell.resistance_sigma
+        p0[k] = q0[k] + a1 * q1[k] + a3 * q3[k]
+        p1[k] = keep_offset * q1[k]
+        p2[k] = kb * q2[k]
+        p3[k] = q3[k]
+        p4[k] = kr * q4[k]
         offset[k] = keep_offset * was_offset[k]
         bias[k] = kb * was_bias[k]
         charge[k], surprise[k] = was_charge[k], was_surprise[k]
@@ -409,6 +444,7 @@ def correct(  # noqa: PLR0915 - one cell, one correction, in the order of the te
     p00, p01, p02, p03, p04 = p[0], p[1], p[2], p[3], p[4]
     p11, p12, p13, p14 = p[5], p[6], p[7], p[8]
     p22, p23, p24, p33, p34, p44 = p[9], p[10], p[11], p[12], p[13], p[14]
+    p0, p1, p2, p3, p4 = p[15], p[16], p[17], p[18], p[19]
     repeat = cell.fast_s / dt_s if dt_s < cell.fast_s else 1.0
     repeat = repeat if dt_s > 0.0 else 1e6
     white_V2, fast_V2 = sensors.cell_sigma_V**2, cell.fast_sigma_V**2
@@ -444,6 +480,7 @@ def correct(  # noqa: PLR0915 - one cell, one correction, in the order of the te
         missed_V = missed_V if heard_V else 0.0
         surprise[k] = now if heard_V else surprise[k]
         g0, g1, g2, g3, g4 = c0 * gain, c1 * gain, c2 * gain, c3 * gain, c4 * gain
+        leans_V = h0 * p0[k] + h1 * p1[k] + p2[k] + h4 * p4[k] + cell.standing_share * model_V[k]
 
         y = soc[k] + g0 * missed_V
         y = y if y > 0.0 else 0.0
@@ -475,6 +512,11 @@ def correct(  # noqa: PLR0915 - one cell, one correction, in the order of the te
         p34[k] = flush(p34[k] - g3 * c4)
         s44 = p44[k] - g4 * c4
         p44[k] = s44 if s44 > 1e-10 else 1e-10
+        p0[k] = flush(p0[k] - g0 * leans_V)
+        p1[k] = flush(p1[k] - g1 * leans_V)
+        p2[k] = flush(p2[k] - g2 * leans_V)
+        p3[k] = flush(p3[k] - g3 * leans_V)
+        p4[k] = flush(p4[k] - g4 * leans_V)
 
 
 @part

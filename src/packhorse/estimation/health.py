@@ -184,10 +184,11 @@ def usable(
     """Energy of the battery, full, at a temperature, over that of a new one (`new_Wh`), both at an assumed current.
 
     From the two recorded healths, so that nothing but the temperature can bring it back up; warmth above 25 degC
-    does not count.
+    does not count. None where even a new one gives nothing, for all its resistance.
     """
     degC = degC if degC < REFERENCE_DEGC else REFERENCE_DEGC
-    return full_Wh(cell, capacity_health, resistance_health, degC, rate_C) / of_new_Wh
+    full = full_Wh(cell, capacity_health, resistance_health, degC, rate_C)
+    return full / of_new_Wh if of_new_Wh > 0.0 else 0.0
 
 
 @compiled

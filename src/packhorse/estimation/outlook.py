@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from packhorse.compiled import kernel, part
-from packhorse.estimation.belief import CHARGE_ROW, RESISTANCE_ROW, SOC_ROW
+from packhorse.estimation.belief import RESISTANCE_ROW, SOC_LEANS, SOC_ROW, charge_variance, soc_variance
 from packhorse.estimation.energy import ASSUMED_RATE_C, string_energy
 from packhorse.estimation.power import SURE_Z, Cells, Window, string_power
 from packhorse.pack.words import Array, Belief, Pack
@@ -29,8 +29,8 @@ def cells_of(belief: Belief, s: int, degC: Array) -> Cells:
     rows = np.empty((CELL_ROWS, degC.shape[0]))
     p = belief.covariance[s]
     charge, resistance = belief.charge_factor[s], belief.resistance_factor[s]
-    told = (p[SOC_ROW], belief.rc1_V[s], belief.rc2_V[s], charge, resistance, p[RESISTANCE_ROW])
-    convert(told, rows)
+    told = (belief.rc1_V[s], belief.rc2_V[s], charge, resistance)
+    convert(p, told, rows)
     return Cells(
         belief.soc[s],
         rows[SOC_SIGMA],
@@ -45,11 +45,12 @@ def cells_of(belief: Belief, s: int, degC: Array) -> Cells:
 
 
 @kernel
-def convert(told: tuple[Array, Array, Array, Array, Array, Array], rows: Array) -> None:
+def convert(p: Array, told: tuple[Array, Array, Array, Array], rows: Array) -> None:
     """Sigmas from variances, and RC voltages at the resistances believed instead of those of the cell file."""
-    soc2, rc1_V, rc2_V, charge, resistance, resistance2 = told
+    rc1_V, rc2_V, charge, resistance = told
+    soc2, leans, resistance2 = p[SOC_ROW], p[SOC_LEANS], p[RESISTANCE_ROW]
     for k in range(rows.shape[1]):
-        sigma = math.sqrt(soc2[k])
+        sigma = math.sqrt(soc2[k] + leans[k] * leans[k])
         rows[SOC_SIGMA, k] = sigma if sigma < DOUBT_MAX else DOUBT_MAX
         rows[RC1_V, k] = rc1_V[k] * resistance[k]
         rows[RC2_V, k] = rc2_V[k] * resistance[k]
@@ -81,7 +82,11 @@ def energy_of(pack: Pack, belief: Belief, cells: Cells, s: int) -> tuple[float, 
         resistance += cells.resistance_factor[k]
         coldest_degC = cells.degC[k] if cells.degC[k] < coldest_degC else coldest_degC
     weakest = (cells.soc[least], cells.capacity_factor[least], cells.resistance_factor[least])
-    p, factor = belief.covariance[s, :, least], cells.capacity_factor[least]
-    sigma = (math.sqrt(p[SOC_ROW]), factor * factor * math.sqrt(p[CHARGE_ROW]), math.sqrt(p[RESISTANCE_ROW]))
+    p, factor = belief.covariance[s], cells.capacity_factor[least]
+    sigma = (
+        math.sqrt(soc_variance(p, least)),
+        factor * factor * math.sqrt(charge_variance(p, least)),
+        math.sqrt(p[RESISTANCE_ROW, least]),
+    )
     mean = (soc / pack.series, capacity / pack.series, resistance / pack.series)
     return string_energy(pack.cell, pack.series, coldest_degC, weakest, sigma, mean, ASSUMED_RATE_C)

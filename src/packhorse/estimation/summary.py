@@ -8,7 +8,7 @@ import numpy as np
 
 from packhorse.compiled import kernel, part
 from packhorse.estimation import outlook
-from packhorse.estimation.belief import SOC_ROW
+from packhorse.estimation.belief import soc_variance
 from packhorse.estimation.energy import ASSUMED_RATE_C
 from packhorse.estimation.health import CAPACITY, HEALTHS, RESISTANCE, USABLE, VALUE, VARIANCE, new_Wh, usable
 from packhorse.estimation.power import HORIZONS, pack_power
@@ -37,7 +37,8 @@ def summary(pack: Pack, belief: Belief, health: Array, frame: Frame, contactor: 
         give, take = belief.soc[s, low], 1.0 - belief.soc[s, high]
         soc_min[s], soc_max[s], weakest[s], strongest[s] = give, 1.0 - take, low, high
         string_soc[s] = give / (give + take) if give + take > 0.0 else 0.0
-        string_sigma[s] = math.sqrt(max(belief.covariance[s, SOC_ROW, low], belief.covariance[s, SOC_ROW, high]))
+        p = belief.covariance[s]
+        string_sigma[s] = math.sqrt(max(soc_variance(p, low), soc_variance(p, high)))
         total += string_soc[s]
         total_sigma += string_sigma[s]
 

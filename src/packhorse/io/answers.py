@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from packhorse.estimation.belief import SOC_ROW
+from packhorse.estimation.belief import SOC_LEANS, SOC_ROW
 from packhorse.estimation.power import HORIZONS_S
 from packhorse.pack.faults import fault_rows
 from packhorse.pack.words import Array, Event, Frames, Reason, Record, Severity, Signal, Stage, State
@@ -181,7 +181,7 @@ class CellLife:
         string, cell = (np.indices((strings, series)) + 1).reshape(2, -1).astype(np.int32)
         with np.errstate(divide="ignore", invalid="ignore"):
             mean_V = np.where(self.heard > 0, self.deviation_V / self.heard, np.nan).reshape(3, -1)
-        silent = self.heard[0].ravel() == 0
+        silent, p = self.heard[0].ravel() == 0, state.belief.covariance
         order = np.argsort(np.where(np.isnan(mean_V[0]), np.inf, mean_V[0]), kind="stable")
         rank = np.empty(order.size, dtype=np.int32)
         rank[order] = np.arange(1, order.size + 1)
@@ -191,7 +191,7 @@ class CellLife:
                 "cell": cell,
                 "rank": rank,
                 "soc": state.belief.soc.ravel(),
-                "soc_sigma": np.sqrt(np.maximum(state.belief.covariance[:, SOC_ROW, :], 0.0)).ravel(),
+                "soc_sigma": np.hypot(np.sqrt(np.maximum(p[:, SOC_ROW], 0.0)), p[:, SOC_LEANS]).ravel(),
                 "deviation_V": mean_V[0],
                 "deviation_discharging_V": mean_V[1],
                 "deviation_charging_V": mean_V[2],

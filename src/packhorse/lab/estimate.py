@@ -10,7 +10,7 @@ import numpy as np
 from packhorse import estimation
 from packhorse.cell import physics
 from packhorse.compiled import compiled
-from packhorse.estimation.belief import CHARGE_ROW, OFFSET_ROW, RESISTANCE_ROW, SOC_ROW
+from packhorse.estimation.belief import OFFSET_ROW, RESISTANCE_ROW, SOC_ROW, charge_variance, soc_variance
 from packhorse.estimation.health import CAPACITY, RESISTANCE, USABLE
 from packhorse.estimation.power import HORIZONS
 from packhorse.estimation.temperature import ROOM_DEGC
@@ -125,14 +125,14 @@ def follow(
 @compiled
 def say(pack: Pack, belief: Belief, time_s: float, degC: float, row: Array) -> None:
     """One row of `Estimates` but for what the core itself sums up."""
-    p, warm = belief.covariance[0, :, 0], degC if known(degC) else ROOM_DEGC
+    p, warm = belief.covariance[0], degC if known(degC) else ROOM_DEGC
     soc, factor = belief.soc[0, 0], belief.charge_factor[0, 0]
     _ocv, _slope, r0, _r1, _r2 = physics.parameters(pack.cell.nodes, soc, warm)
-    row[0], row[1], row[2] = time_s, soc, math.sqrt(p[SOC_ROW])
+    row[0], row[1], row[2] = time_s, soc, math.sqrt(soc_variance(p, 0))
     row[3] = pack.cell.capacity_Ah / factor
-    row[4] = row[3] * math.sqrt(p[CHARGE_ROW]) / factor
-    row[5], row[6] = r0 * belief.resistance_factor[0, 0], r0 * math.sqrt(p[RESISTANCE_ROW])
-    row[7], row[8] = belief.offset_A[0, 0], math.sqrt(p[OFFSET_ROW])
+    row[4] = row[3] * math.sqrt(charge_variance(p, 0)) / factor
+    row[5], row[6] = r0 * belief.resistance_factor[0, 0], r0 * math.sqrt(p[RESISTANCE_ROW, 0])
+    row[7], row[8] = belief.offset_A[0, 0], math.sqrt(p[OFFSET_ROW, 0])
     row[9], row[10] = belief.hysteresis[0, 0], warm + belief.core_K[0, 0]
     row[11], row[12], row[13] = belief.bias_V[0, 0], belief.resistance_factor[0, 0], belief.surprise[0, 0]
 

@@ -106,8 +106,8 @@ class ModelError(Described):
     """How wrong the cell model is (one sigma), as identification measured it or as assumed.
 
     `sigma_V` is the part that lasts, over temperature (rows) and SOC; it keeps its value for about `slow_s` and over
-    about `slow_soc`. What
-    changes faster is `fast_sigma_V`, which keeps its value for about `fast_s`.
+    about `slow_soc`, but for its `standing_share`, which is the same always and everywhere. What changes faster is
+    `fast_sigma_V`, which keeps its value for about `fast_s`.
     """
 
     degC: list[Celsius] = Field(default=[25.0], min_length=1)
@@ -117,6 +117,7 @@ class ModelError(Described):
     fast_share: Annotated[float, Field(ge=0, le=1)] = 0.1
     slow_s: Seconds = 14_400.0
     slow_soc: Annotated[float, Field(gt=0, le=1)] = 0.5
+    standing_share: Annotated[float, Field(ge=0, le=1)] | None = None
     fast_s: Seconds = 20.0
 
     @model_validator(mode="after")

@@ -129,6 +129,7 @@ class Cell(NamedTuple):
     fast_share: float  # of the voltage over the resistances, that comes and goes
     slow_s: float
     slow_soc: float
+    standing_share: float  # of the lasting error, that is the same at every SOC
     fast_s: float
     core_K_per_W: float
     core_s: float
@@ -271,7 +272,8 @@ class Belief(NamedTuple):
     """What is believed of each cell group.
 
     `covariance[string, k]` holds the upper triangle of the filter's 5x5 matrix over (soc, offset_A, bias_V,
-    charge_factor, resistance_factor), row by row: k = 00, 01, 02, 03, 04, 11, 12 ... 44.
+    charge_factor, resistance_factor), row by row: k = 00, 01, 02, 03, 04, 11, 12 ... 44. Rows 15 to 19 tell how far
+    each of the five is off if the model is off by its standing error.
     """
 
     soc: Array  # (strings, series)
@@ -285,7 +287,7 @@ class Belief(NamedTuple):
     hysteresis: Array  # -1 after discharge .. +1 after charge
     surprise: Array  # mean squared surprise over the expected one, 1 or more
     core_K: Array  # how much warmer the core is than the probe
-    covariance: Array  # (strings, 15, series)
+    covariance: Array  # (strings, 20, series)
     started: float  # 0 until the first frame has set the SOC
 
 

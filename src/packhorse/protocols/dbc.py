@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cantools.database.can import Message as Parsed
 
 LONGEST_DBC = 64 * 2**20
-MOST_SIGNALS, MOST_RANGES, MOST_SELECTED = 200_000, 4096, 1_000_000
+MOST_SIGNALS, MOST_RANGES, MOST_SELECTED = 200_000, 4096, 50_000
 MESSAGE_LENGTH = re.compile(r"\bBO_\s+\d+\s+\w+\s*:\s*(\d+)")
 SIGNAL_PLACE = re.compile(r":\s*(\d+)\s*\|\s*(\d+)\s*@")
 SELECTED = re.compile(r"\bSG_MUL_VAL_\b([^;]*)")

@@ -1,4 +1,7 @@
-"""Is each message still coming, at its rate, and does its counter count? Learned from what is heard, batch by batch."""
+"""Is each message still coming, at its rate, and does its counter count? Learned from what is heard, batch by batch.
+
+A frame whose counter stands still repeats what was said before: it is counted, and proves no life.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ class Liveness(NamedTuple):
     repeated: Index  # (messages,) how often the counter stood still
     lost: Index  # (messages,) how many values of the counter were left out
     corrupt: Index  # (1,) frames with a wrong checksum
-    backward: Index  # (1,) times that run backwards
+    backward: Index  # (1,) times that run backwards, or are none
 
 
 def start(plan: Plan) -> Liveness:
@@ -63,40 +66,49 @@ def _hear(tables: Tables, now: Liveness, frames: CanFrames, which: NDArray[np.in
     for k in range(which.size):
         m = which[k]
         if m >= 0:
-            gap_s = frames.time_s[k] - now.last_s[m]
-            if gap_s < 0.0:
-                now.backward[0] += 1
-            elif np.isfinite(gap_s):
-                share = LEARNING if np.isfinite(now.period_s[m]) else 1.0
-                was_s = now.period_s[m] if np.isfinite(now.period_s[m]) else 0.0
-                if now.heard[m] < 2 or gap_s < PERIODS * now.period_s[m]:
-                    now.period_s[m] = was_s + share * (gap_s - was_s)
-            now.last_s[m] = frames.time_s[k]
             now.heard[m] += 1
-            if tables.message[m, COUNTER_START] >= 0:
-                count(tables.message[m], now, m, frames, k)
+            new = tables.message[m, COUNTER_START] < 0 or count(tables.message[m], now, m, frames, k)
+            if not np.isfinite(frames.time_s[k]):
+                now.backward[0] += 1
+            elif new:
+                learn(now, m, frames.time_s[k])
         elif m == CORRUPT:
             now.corrupt[0] += 1
 
 
 @part
-def count(rule: Index, now: Liveness, m: int, frames: CanFrames, k: int) -> None:
-    """Compare a message counter with the last one."""
+def learn(now: Liveness, m: int, time_s: float) -> None:
+    """A message was heard at this time: its period."""
+    gap_s = time_s - now.last_s[m]
+    if gap_s < 0.0:
+        now.backward[0] += 1
+    elif np.isfinite(gap_s):
+        known = np.isfinite(now.period_s[m])
+        share, was_s = (LEARNING, now.period_s[m]) if known else (1.0, 0.0)
+        if now.heard[m] <= 2 or gap_s < PERIODS * now.period_s[m]:
+            now.period_s[m] = was_s + share * (gap_s - was_s)
+    now.last_s[m] = time_s
+
+
+@part
+def count(rule: Index, now: Liveness, m: int, frames: CanFrames, k: int) -> bool:
+    """Compare a message counter with the last one; gives whether it went on, as far as can be told."""
+    if (rule[COUNTER_START] + rule[COUNTER_BITS] + 7) // 8 > frames.length[k]:
+        now.counter[m] = -1
+        return True
     value = 0
     for bit in range(rule[COUNTER_BITS]):
         at = rule[COUNTER_START] + bit
-        if at // 8 < frames.length[k]:
-            value |= ((np.int64(frames.data[frames.start[k] + at // 8]) >> (at % 8)) & 1) << bit
-    if value > rule[COUNTER_TOP]:
-        now.counter[m] = -1
-        return
-    if now.counter[m] >= 0:
-        step = (value - now.counter[m]) % (rule[COUNTER_TOP] + 1)
-        if step == 0:
-            now.repeated[m] += 1
-        else:
-            now.lost[m] += step - 1
-    now.counter[m] = value
+        value |= ((np.int64(frames.data[frames.start[k] + at // 8]) >> (at % 8)) & 1) << bit
+    was, now.counter[m] = now.counter[m], value if value <= rule[COUNTER_TOP] else -1
+    if was < 0 or now.counter[m] < 0:
+        return True
+    step = (value - was) % (rule[COUNTER_TOP] + 1)
+    if step == 0:
+        now.repeated[m] += 1
+        return False
+    now.lost[m] += step - 1
+    return True
 
 
 def timeout_s(liveness: Liveness) -> Array:
@@ -106,5 +118,5 @@ def timeout_s(liveness: Liveness) -> Array:
 
 
 def missing(liveness: Liveness, now_s: float) -> NDArray[np.bool_]:
-    """Which messages are not heard any more, or never were."""
-    return now_s - liveness.last_s > timeout_s(liveness)
+    """Which messages are not heard any more, or never were; a clock that was set back does not prolong the wait."""
+    return ~(np.abs(now_s - liveness.last_s) <= timeout_s(liveness))

@@ -20,7 +20,7 @@ SILENCE_S = 1.25
 """A session may be silent for as long as T2, the longest wait between packets, with a quarter for the recorder."""
 CONTROL, PACKET = 0xEC, 0xEB
 RTS, END, BAM, ABORT = 16, 19, 32, 255
-PRIORITY = 6
+PRIORITY, TO_ALL, LAST_GROUP = 6, 0xFF, 0x3FFFF
 NOT_DATA = ERROR | REMOTE
 WHOLE, LOST, OUT_OF_ORDER, BEGUN_ANEW, SILENT, CROWDED, ABORTED, IMPOSSIBLE = range(8)
 OUTCOMES = (
@@ -162,7 +162,8 @@ def begin(now: Sessions, key: int, time_s: float, payload: Bytes) -> None:
     """Open a session; what there was between the same nodes is given up."""
     size = np.int64(payload[1]) | np.int64(payload[2]) << 8
     packets = np.int64(payload[3])
-    if size < 9 or size > LONGEST_MESSAGE or packets != (size + 6) // 7:
+    group = np.int64(payload[5]) | np.int64(payload[6]) << 8 | np.int64(payload[7]) << 16
+    if size < 9 or size > LONGEST_MESSAGE or packets != (size + 6) // 7 or group > LAST_GROUP:
         now.outcome[IMPOSSIBLE] += 1
         return
     s = find(now, key)
@@ -170,8 +171,7 @@ def begin(now: Sessions, key: int, time_s: float, payload: Bytes) -> None:
         close(now, s, BEGUN_ANEW)
     else:
         s = free(now, time_s)
-    group = np.int64(payload[5]) | np.int64(payload[6]) << 8 | np.int64(payload[7]) << 16
-    now.session[s, KEY], now.session[s, GROUP], now.session[s, SIZE] = key, group & 0x3FFFF, size
+    now.session[s, KEY], now.session[s, GROUP], now.session[s, SIZE] = key, group, size
     now.session[s, PACKETS], now.session[s, NEXT] = packets, 1
     now.heard_s[s] = time_s
 
@@ -191,10 +191,7 @@ def free(now: Sessions, time_s: float) -> int:
 
 @part
 def packet(now: Sessions, s: int, time_s: float, payload: Bytes) -> int:
-    """One packet of a session; gives the session where it was the last, else -1.
-
-    A packet that is sent again (RTS/CTS may ask for it) is taken for the same. A packet too many is nobody's.
-    """
+    """One packet of a session; gives the session where it was the last, else -1. A packet too many is nobody's."""
     if s < 0:
         now.outcome[LOST] += int(payload[0] == 1)
         return -1
@@ -202,17 +199,30 @@ def packet(now: Sessions, s: int, time_s: float, payload: Bytes) -> int:
     if not 0.0 <= gap_s <= SILENCE_S:
         close(now, s, SILENT)
         return -1
-    if number > now.session[s, NEXT] or number == 0:
+    if number > now.session[s, NEXT] or number == 0 or not (number == now.session[s, NEXT] or same(now, s, payload)):
         close(now, s, OUT_OF_ORDER)
         return -1
-    for b in range(7):
-        at = 7 * (number - 1) + b
-        if at < now.session[s, SIZE]:
-            now.content[s, at] = payload[1 + b]
+    if number < now.session[s, NEXT]:
+        return -1
+    for b in range(min(7, now.session[s, SIZE] - 7 * (number - 1))):
+        now.content[s, 7 * (number - 1) + b] = payload[1 + b]
     now.heard_s[s] = time_s
-    if number == now.session[s, NEXT]:
-        now.session[s, NEXT] += 1
+    now.session[s, NEXT] += 1
     return s if now.session[s, NEXT] > now.session[s, PACKETS] else -1
+
+
+@part
+def same(now: Sessions, s: int, payload: Bytes) -> bool:
+    """Whether a packet that is there already may be sent again: it says the same, and of a broadcast it is the last.
+
+    RTS/CTS may ask for packets again; a broadcast is not repeated, but a controller may hear its last packet twice. Any
+    other is of a message whose announcement was lost, and would be mixed with this one.
+    """
+    number = np.int64(payload[0])
+    if (now.session[s, KEY] >> 8) & 0xFF == TO_ALL and number != now.session[s, NEXT] - 1:
+        return False
+    at = 7 * (number - 1)
+    return bool(np.all(now.content[s, at : at + 7] == payload[1:8]))
 
 
 def outcomes(sessions: Sessions) -> dict[str, int]:

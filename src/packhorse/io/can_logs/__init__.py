@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from packhorse.io.can_logs import asc, blf, candump, csv, mdf, parquet
+from packhorse.io.can_logs import asc, blf, candump, csv
+from packhorse.io.can_logs.apart import Reader, read_apart
 from packhorse.io.can_logs.source import Findings, head
 from packhorse.io.errors import ReadError
-from packhorse.protocols.frames import CanFrames, take
+from packhorse.protocols.frames import EXTENDED, FD, LONG, LONGEST_FRAME, CanFrames, take
 
-Reader = Callable[[Path, Findings], Iterator[CanFrames]]
 READERS: dict[str, Reader] = {
     "BLF": blf.read,
-    "MF4": mdf.read,
-    "Parquet": parquet.read,
+    "MF4": read_apart("MF4"),
+    "Parquet": read_apart("Parquet"),
     "candump": candump.read,
     "ASC": asc.read,
     "CSV": csv.read,
@@ -31,6 +32,7 @@ CANDUMP_LINE = re.compile(rb"^\s*\(\d+\.\d+\)\s+\S+\s+[0-9A-Fa-f]{3,8}")
 ASC_LINE = re.compile(rb"^(?:date\s|base\s+(?:hex|dec)|//|\s*\d+\.\d+\s+(?:\d+|CANFD)\s)", re.IGNORECASE)
 LATEST_S = 1e11
 """Beyond the year 5000 a clock tells no time."""
+LONGEST_CLASSIC, LAST_STANDARD, LAST_EXTENDED = 8, 0x7FF, 0x1FFFFFFF
 BACKWARD = "times that run backwards"
 
 
@@ -43,12 +45,12 @@ class CanLog:
         self.findings: Findings = Counter()
         self.frames = 0
 
-    def blocks(self) -> Iterator[CanFrames]:
+    def blocks(self, readers: Mapping[str, Reader] = READERS) -> Iterator[CanFrames]:
         """Every frame in the order of the file. Raises ReadError where there is none at all."""
         self.findings.clear()
         self.frames, last_s = 0, -np.inf
-        for found in READERS[self.kind](self.path, self.findings):
-            block = self._timed(found)
+        for found in readers[self.kind](self.path, self.findings):
+            block = self._sound(found)
             if block.id.size:
                 chain = np.concatenate(([last_s], block.time_s))
                 self.findings[BACKWARD] += int(np.count_nonzero(np.diff(chain) < 0.0))
@@ -59,18 +61,27 @@ class CanLog:
             said = self.complaint() or "nothing but its header"
             raise ReadError(f"{self.path}: no CAN frame in this {self.kind} log ({said}); record or copy it again")
 
-    def _timed(self, block: CanFrames) -> CanFrames:
-        """The frames that have a time; the others are counted."""
-        timed = np.abs(block.time_s) < LATEST_S
-        if timed.all():
+    def _sound(self, block: CanFrames) -> CanFrames:
+        """The frames that can have been on a bus, and have a time; the others are counted."""
+        timed, possible = np.abs(block.time_s) < LATEST_S, can_be(block)
+        if timed.all() and possible.all():
             return block
         self.findings["frames without a time"] += int(np.count_nonzero(~timed))
-        return take(block, timed)
+        self.findings["frames that cannot be"] += int(np.count_nonzero(timed & ~possible))
+        return take(block, timed & possible)
 
     def complaint(self) -> str:
         """What was wrong with the file, in one line; empty for nothing."""
         found = [f"{count} {what}" if count > 1 else what for what, count in self.findings.items() if count > 0]
         return ", ".join(found)
+
+
+def can_be(block: CanFrames) -> NDArray[np.bool_]:
+    """Which frames a bus can carry: by the width of their identifiers, and no longer than their kind allows."""
+    longest = np.where(block.flags & FD, LONGEST_FRAME, LONGEST_CLASSIC)
+    highest = np.where(block.flags & EXTENDED, LAST_EXTENDED, LAST_STANDARD)
+    possible: NDArray[np.bool_] = (block.length <= longest) & (block.id <= highest) & (block.flags & LONG == 0)
+    return possible
 
 
 def open_can_log(path: Path) -> CanLog:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -17,8 +16,6 @@ from packhorse.protocols.frames import BRS, ERROR, ESI, EXTENDED, FD, REMOTE, SE
 BLOCK_FRAMES = 65_536
 GROUPS = {"CAN_DataFrame": 0, "CAN_RemoteFrame": REMOTE, "CAN_ErrorFrame": ERROR}
 FLAGS = {"IDE": EXTENDED, "EDL": FD, "BRS": BRS, "ESI": ESI, "Dir": SENT}
-VIRTUAL = 6
-"""A channel that is not in the records: its raw values are their numbers, and only its conversion says something."""
 
 
 class Group(NamedTuple):
@@ -28,7 +25,6 @@ class Group(NamedTuple):
     name: str
     rows: int
     channels: frozenset[str]
-    virtual: frozenset[str]
 
 
 def read(path: Path, findings: Findings) -> Iterator[CanFrames]:
@@ -39,27 +35,23 @@ def read(path: Path, findings: Findings) -> Iterator[CanFrames]:
             file.write(block)
         file.seek(0)
         mdf = _open(path, opener, file)
-        try:
-            start_s = mdf.header.start_time.timestamp()
-            groups = _groups(mdf)
-            if not groups:
-                raise ReadError(f"{path}: holds no CAN frames; give a log of a bus")
-            yield from _merged([_blocks(mdf, group, start_s, findings) for group in groups])
-        finally:
-            mdf.close()
+        start_s = mdf.header.start_time.timestamp()
+        groups = _groups(mdf)
+        if not groups:
+            raise ReadError(f"{path}: holds no CAN frames; give a log of a bus")
+        yield from _merged([_blocks(mdf, group, start_s, findings) for group in groups])
 
 
 def _opener(path: Path) -> Any:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from asammdf import MDF  # noqa: PLC0415
+        from asammdf import MDF  # noqa: PLC0415
     except ImportError as error:
         raise ReadError(f"{path}: reading MF4 needs asammdf; pip install 'packhorse[mdf]'") from error
     return MDF
 
 
 def _open(path: Path, opener: Any, file: BinaryIO) -> Any:
+    """The file as asammdf has it. Raises ReadError."""
     try:
         return opener(file)
     except (Exception, RecursionError) as error:
@@ -75,8 +67,7 @@ def _groups(mdf: Any) -> list[Group]:
         name = next((name for name in GROUPS if name in names), "")
         rows = int(group.channel_group.cycles_nr)
         if name and rows > 0:
-            virtual = frozenset(channel.name for channel in group.channels if channel.channel_type == VIRTUAL)
-            found.append(Group(number, name, rows, names, virtual))
+            found.append(Group(number, name, rows, names))
     return found
 
 
@@ -85,17 +76,20 @@ def _blocks(mdf: Any, group: Group, start_s: float, findings: Findings) -> Itera
     for begin in range(0, group.rows, BLOCK_FRAMES):
         count = min(BLOCK_FRAMES, group.rows - begin)
         try:
-            yield _frames(mdf, group, begin, count, start_s)
+            found = _frames(mdf, group, begin, count, start_s)
         except (Exception, RecursionError):  # noqa: BLE001 - asammdf fails in many ways on a damaged file
             findings[DAMAGED] += 1
             return
+        yield found
 
 
 def _frames(mdf: Any, group: Group, begin: int, count: int, start_s: float) -> CanFrames:
     def column(name: str) -> Any:
-        whole = f"{group.name}.{name}"
-        raw = whole not in group.virtual
-        return mdf.get(whole, group=group.number, raw=raw, record_offset=begin, record_count=count)
+        """A channel as the number that it means: a virtual one is a formula of the row, and raw only the row."""
+        asked = {"group": group.number, "record_offset": begin, "record_count": count}
+        found = mdf.get(f"{group.name}.{name}", raw=False, **asked)
+        is_number = np.asarray(found.samples).dtype.kind in "uif"
+        return found if is_number else mdf.get(f"{group.name}.{name}", raw=True, **asked)
 
     def has(name: str) -> bool:
         return f"{group.name}.{name}" in group.channels

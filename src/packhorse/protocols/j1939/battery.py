@@ -26,7 +26,7 @@ from packhorse.pack.words import (
     Stage,
     State,
 )
-from packhorse.protocols.j1939.settings import NOT_SENT, Settings
+from packhorse.protocols.j1939.settings import MODULE_STATUS, NOT_SENT, Settings
 
 MAIN_NEGATIVE, MAIN_POSITIVE, PRECHARGE = 0, 1, 2
 DISCHARGE, CHARGE = 0, 1
@@ -212,6 +212,19 @@ def limited(view: View) -> Values:
     return values
 
 
+def module_states(view: View) -> Values:
+    """MS1: whether each module works, counted as in `_place`; the message has room for 32."""
+    each = view.settings.cells_per_module or view.pack.series
+    values: Values = {}
+    for s in view.strings:
+        heard, stage = _fine(view.frame.cell_V[s]), Stage(int(view.output.command.stage[s]))
+        for first in range(0, view.pack.series, each):
+            works = heard[first : first + each].all() and stage is not Stage.TRIPPED
+            state = "working" if works else "failed"
+            values[f"module_{len(values) + 1}_status"] = state_code(view, MODULE_STATUS, state)
+    return values
+
+
 def thermal_status(view: View) -> Values:
     """TS1: whether the heater runs."""
     return {"heater_status": _switched(view, "active", "no", "yes", view.output.command.heater)}
@@ -282,6 +295,7 @@ STRING_SPEECH: Mapping[str, Callable[[View], Values]] = {
     "D11": charging,
     "S1": status,
     "S2": limited,
+    "MS1": module_states,
     "CFG": configuration,
     "HIST": history,
 }

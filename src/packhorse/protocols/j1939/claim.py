@@ -4,7 +4,8 @@
     hear(claim, time_s, frame)      -> (claim, frames)
     tick(claim, time_s)             -> (claim, frames)
 
-A node may speak while its claim is `CLAIMED`, and not before. Source: behaviour of SAE J1939-81 as implemented in
+A node may speak while its claim is `CLAIMED`, and not before. One that has lost its address looks for a free one again:
+when a holder leaves, and by asking who is there, seldom. Source: behaviour of SAE J1939-81 as implemented in
 can-j1939 (MIT).
 """
 
@@ -16,7 +17,7 @@ from typing import NamedTuple
 
 from packhorse.protocols.j1939.identifier import GLOBAL, NULL, CanFrame, join, split, whole
 from packhorse.protocols.j1939.name import name_bytes, split_name
-from packhorse.protocols.j1939.request import REQUEST, requested
+from packhorse.protocols.j1939.request import REQUEST, request, requested
 
 ADDRESS_CLAIMED = 60928
 PRIORITY = 6
@@ -26,6 +27,8 @@ DELAY_UNIT_S = 0.6e-3
 """A node without address waits a share of 153 ms that depends on its NAME, so that several do not speak at once."""
 REPEAT_S = 1.0
 """How soon a claim is repeated against a node that speaks from our address without claiming it."""
+RETRY_S, ANSWERS_S = 10.0, 1.25
+"""How often a node without address asks all others for theirs, and how long it waits for the answers."""
 MOVABLE = range(128, 248)
 """Where a node may look for another address."""
 
@@ -49,6 +52,8 @@ class Claim(NamedTuple):
     said_s: float  # when we last claimed
     choices: tuple[int, ...]  # addresses in order of preference
     held: Mapping[int, int]  # address -> NAME of others
+    tried_s: float  # when the address was lost, or all others were asked for theirs
+    asking: bool = False  # and are answering still
     contended: int = 0  # claims of others for our address
     twins: int = 0  # claims by our very NAME: two nodes are configured alike
     intruders: int = 0  # other messages from our address
@@ -66,7 +71,7 @@ def choices(name: int, preferred: int) -> tuple[int, ...]:
 
 def begin(name: int, addresses: tuple[int, ...], time_s: float) -> Step:
     """Claim the first of these addresses."""
-    claim = Claim(name, NULL, Standing.LOST, time_s, False, time_s, addresses, {})
+    claim = Claim(name, NULL, Standing.LOST, time_s, False, time_s, addresses, {}, time_s)
     return _next(claim, time_s)
 
 
@@ -92,7 +97,22 @@ def tick(claim: Claim, time_s: float) -> Step:
         return claim._replace(standing=Standing.CLAIMED, since_s=time_s), ()
     if claim.silent and elapsed_s >= delay_s(claim.name):
         return _say(claim._replace(silent=False), time_s)
+    if claim.standing is Standing.LOST and not claim.silent:
+        return _retry(claim, time_s)
     return claim, ()
+
+
+def _retry(claim: Claim, time_s: float) -> Step:
+    """Without an address: claim one that has become free, or find out whether one has."""
+    elapsed_s = abs(time_s - claim.tried_s)
+    if claim.asking and elapsed_s < ANSWERS_S:
+        return claim, ()
+    claim = claim._replace(asking=False)
+    if _free(claim) != NULL:
+        return _next(claim, time_s)
+    if elapsed_s < RETRY_S:
+        return claim, ()
+    return claim._replace(held={}, tried_s=time_s, asking=True), (request(ADDRESS_CLAIMED, NULL),)
 
 
 def delay_s(name: int) -> float:
@@ -122,10 +142,16 @@ def _asked(claim: Claim, time_s: float) -> Step:
 
 def _next(claim: Claim, time_s: float) -> Step:
     """Claim the first address that nobody else has, or get ready to say that there is none."""
-    free = next((address for address in claim.choices if address not in claim.held), NULL)
+    free = _free(claim)
     if free == NULL:
-        return claim._replace(address=NULL, standing=Standing.LOST, since_s=time_s, silent=True), ()
+        lost = claim._replace(address=NULL, standing=Standing.LOST, since_s=time_s, silent=True)
+        return lost._replace(tried_s=time_s, asking=False), ()
     return _say(claim._replace(address=free, standing=Standing.WAITING, since_s=time_s, silent=False), time_s)
+
+
+def _free(claim: Claim) -> int:
+    """The first address of our choice that nobody else is known to have, or NULL."""
+    return next((address for address in claim.choices if address not in claim.held), NULL)
 
 
 def _say(claim: Claim, time_s: float) -> Step:

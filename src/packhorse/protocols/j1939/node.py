@@ -31,6 +31,8 @@ CONTROL = "HVESSC1"
 EARLY_S = 0.5e-3
 """A message is due this much before its time, so that the rounding of clocks does not cost it a tick."""
 DM1_PERIOD_S, DM1_FASTEST_S = 1.0, 0.1
+TROUBLE_FASTEST_S = 1.0
+"""No fault has more than one change told between the regular DM1 in this time, however often it comes and goes."""
 QUESTIONS = 16
 """As many requests of others wait for an answer."""
 STANDING_M_PER_S = 0.5
@@ -70,6 +72,8 @@ class Node(NamedTuple):
     control: Mapping[str, tuple[float, float]] = {}  # by signal of HVESSC1: last value that was one, and when
     control_s: float = math.nan  # when the last HVESSC1 was heard
     reset: float = 0.0  # a tool asks for faults to be cleared
+    changed: Mapping[int, float] = {}  # by fault: when its coming or going was last told outside the rhythm
+    told_active: frozenset[int] = frozenset()  # faults in the last DM1
     asked_mass_s: float = -math.inf
     malformed: int = 0
     refused: int = 0  # requests beyond those that can wait
@@ -258,16 +262,18 @@ def _due(node: Node, settings: Settings, moment: Moment, time_s: float) -> Step:
 
 
 def _troubles(node: Node, settings: Settings, moment: Moment, time_s: float) -> Step:
-    """DM1, once a second and when a fault comes or goes."""
+    """DM1, once a second and when a fault comes or goes, of each fault no more than once a second."""
     was = node.sent.get("DM1", Sent(b"", -math.inf, time_s))
     due, may_change = _is_due(was, time_s, DM1_PERIOD_S, DM1_FASTEST_S)
-    if not (due or may_change):
+    active = frozenset(node.recorded.active)
+    patient = {code for code, told_s in node.changed.items() if abs(time_s - told_s) < TROUBLE_FASTEST_S}
+    fresh = (active ^ node.told_active) - patient
+    if not (due or (may_change and fresh)):
         return node, ()
+    changed = {**node.changed, **dict.fromkeys(fresh, time_s)}
     data = _diagnosis(node, settings, moment, node.recorded.active)
-    if not due and data == was.data:
-        return node, ()
-    node = node._replace(sent={**node.sent, "DM1": _now_sent(was, data, time_s, DM1_PERIOD_S)})
-    return _send(node, time_s, DM1, data, USUAL, GLOBAL)
+    sent = {**node.sent, "DM1": _now_sent(was, data, time_s, DM1_PERIOD_S)}
+    return _send(node._replace(sent=sent, told_active=active, changed=changed), time_s, DM1, data, USUAL, GLOBAL)
 
 
 def _ask(node: Node, time_s: float) -> Step:

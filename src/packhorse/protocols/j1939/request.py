@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
-from packhorse.protocols.j1939.identifier import GLOBAL, CanFrame, Message, join, pgn_bytes
+from packhorse.protocols.j1939.identifier import GLOBAL, LAST_PGN, CanFrame, Message, join, pgn_bytes
 
 REQUEST = 59904
 ACKNOWLEDGEMENT = 59392
@@ -38,7 +38,8 @@ def requested(message: Message) -> int | None:
     """The parameter group that a request asks for; None where it is no request or is malformed."""
     if message.pgn != REQUEST or len(message.data) < 3:
         return None
-    return int.from_bytes(message.data[:3], "little") & 0x3FFFF
+    pgn = int.from_bytes(message.data[:3], "little")
+    return pgn if pgn <= LAST_PGN else None
 
 
 def acknowledge(answer: Answer, pgn: int, source: int, asked_by: int) -> CanFrame:
@@ -51,5 +52,7 @@ def acknowledged(message: Message) -> Acknowledgement | None:
     """What an acknowledgement says; None where it is none or is malformed."""
     if message.pgn != ACKNOWLEDGEMENT or len(message.data) != 8 or message.data[0] > Answer.BUSY:
         return None
-    pgn = int.from_bytes(message.data[5:8], "little") & 0x3FFFF
+    pgn = int.from_bytes(message.data[5:8], "little")
+    if pgn > LAST_PGN:
+        return None
     return Acknowledgement(Answer(message.data[0]), message.data[4], pgn)

@@ -21,6 +21,8 @@ from packhorse.protocols.j1939.name import Name, name_number
 NOT_SENT = -1
 FOUR_BITS = {"disconnect_forewarning", "connection_status", "operational_status", "soc_status"}
 """Enumerations with room for more than two states."""
+MODULE_STATUS = "module_status"
+"""The enumeration of two bits for which none is assumed: its message is sent where the node file gives it codes."""
 OWN_SPNS = 64
 """How many SPNs of our own may follow the first."""
 

@@ -9,7 +9,10 @@ from typing import NamedTuple
 from packhorse.pack.words import Frame, Output, Pack, State
 from packhorse.protocols.j1939.battery import STRING_SPEECH, WHOLE_SPEECH, View
 from packhorse.protocols.j1939.hvess import PACKS, Layout, encode, pack_layouts, system_layouts
-from packhorse.protocols.j1939.settings import Settings
+from packhorse.protocols.j1939.settings import MODULE_STATUS, NOT_SENT, Settings
+
+MODULES = "MS1"
+"""The message that says nothing unless the node file tells how."""
 
 
 class Moment(NamedTuple):
@@ -31,11 +34,12 @@ class Said(NamedTuple):
 
 def spoken(settings: Settings, strings: int) -> Mapping[str, Said]:
     """Every message of ours by name: of the whole battery and, where it has several strings, of each as a pack."""
-    return _spoken(strings, settings.packs, settings.first_pack, settings.current_is_signed)
+    modules = any(code != NOT_SENT for code in settings.codes[MODULE_STATUS].values())
+    return _spoken(strings, settings.packs, settings.first_pack, settings.current_is_signed, modules)
 
 
 @functools.cache
-def _spoken(strings: int, packs: bool, first_pack: int, signed: bool) -> Mapping[str, Said]:
+def _spoken(strings: int, packs: bool, first_pack: int, signed: bool, modules: bool) -> Mapping[str, Said]:
     every = tuple(range(strings))
     said = {f"HVESS{block}": (system_layouts(), every, block) for block in WHOLE_SPEECH}
     if packs and strings > 1:
@@ -43,7 +47,9 @@ def _spoken(strings: int, packs: bool, first_pack: int, signed: bool) -> Mapping
             n = first_pack + s
             said |= {f"HVESP{n}{block}": (pack_layouts(n), (s,), block) for block in STRING_SPEECH}
     return {
-        name: Said(with_current(layouts[name], signed), which, block) for name, (layouts, which, block) in said.items()
+        name: Said(with_current(layouts[name], signed), which, block)
+        for name, (layouts, which, block) in said.items()
+        if modules or block != MODULES
     }
 
 

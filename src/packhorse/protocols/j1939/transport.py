@@ -49,6 +49,7 @@ class Abort(IntEnum):
     RESOURCES = 2
     TIMEOUT = 3
     TOO_MANY_REPEATS = 5
+    DUPLICATE = 8
 
 
 class Receiving(NamedTuple):
@@ -205,8 +206,8 @@ def _data(transport: Transport, time_s: float, key: tuple[int, int], data: bytes
     if arriving is None:
         return counted(transport, out_of_order=1), (), ()
     number, expected = data[0], len(arriving.data) // IN_A_PACKET + 1
-    if 0 < number < expected:  # does not prolong the wait, or a session might never end
-        return counted(transport, duplicate=1), (), ()
+    if 0 < number < expected:
+        return _repeated(transport, key, arriving, data)
     if number != expected or number > arriving.asked_until:
         return _with_no_message(_lost(transport, time_s, key, arriving, number))
     arriving = arriving._replace(data=arriving.data + data[1:], due_s=time_s + T1_S, wait_s=T1_S)
@@ -215,6 +216,22 @@ def _data(transport: Transport, time_s: float, key: tuple[int, int], data: bytes
     if number == arriving.asked_until:
         return _with_no_message(_ask(transport, time_s, key, arriving._replace(repeats=0)))
     return _received(transport, key, arriving), (), ()
+
+
+def _repeated(transport: Transport, key: tuple[int, int], arriving: Receiving, data: bytes) -> Heard:
+    """A packet that is there already. It does not prolong the wait, or a session might never end.
+
+    Nobody repeats a broadcast, but a controller may hear its last packet twice. Any other, or one that says something
+    else, is of a message whose announcement was lost: to go on would mix the two.
+    """
+    number, expected = data[0], len(arriving.data) // IN_A_PACKET + 1
+    before = arriving.data[(number - 1) * IN_A_PACKET : number * IN_A_PACKET]
+    if data[1:] == before and (key[1] != GLOBAL or number == expected - 1):
+        return counted(transport, duplicate=1), (), ()
+    transport = counted(transport, out_of_order=1)
+    if key[1] == GLOBAL:
+        return _received(transport, key, None), (), ()
+    return _with_no_message(_give_up(transport, key, arriving, Abort.DUPLICATE))
 
 
 def _lost(transport: Transport, time_s: float, key: tuple[int, int], arriving: Receiving, number: int) -> Step:
