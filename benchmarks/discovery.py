@@ -75,7 +75,8 @@ def is_right(found: Found, one: Proposal, field: Field, truth: Place) -> bool:
     said = readings(found, field, Layout(*field[1:4]), (one.scale, one.offset), field.signed)
     line = (truth.scale, truth.offset)
     place = Layout(truth.start, truth.bits, truth.motorola)
-    apart = min((np.abs(said - readings(found, field, place, line, signed)) for signed in (False, True)), key=np.median)
+    signed = truth.kind == "current" and truth.offset == 0.0  # the others are never negative
+    apart = np.abs(said - readings(found, field, place, line, signed))
     return bool(np.mean(apart <= 1.01 * max(abs(one.scale), abs(truth.scale))) > AGREE)
 
 
@@ -138,10 +139,14 @@ def by_kind(driven: Sequence[Score]) -> dict[str, Any]:
         true = sum(one.true[kind] for one in driven)
         claims = [claim for one in driven for claim in one.claims if claim.kind == kind]
         found, proposed = sum(claim.right for claim in claims), sum(claim.fields for claim in claims)
+        places = sum(claim.places for claim in claims)
         share = f"{found} of {true} fields on {len(driven)} buses"
         bar = 0.9 if kind in ("cell", "pack") else None
         figures[f"{kind}_recall"] = figure(
             f"{kind}: share found", min(found / true, 1.0), "", bar, share, at_least=True
+        )
+        figures[f"{kind}_places"] = figure(
+            f"{kind}: share whose place at least is found", min(places / true, 1.0), "", None, f"{places} of {true}"
         )
         note = f"{proposed - found} of {proposed} fields are wrong"
         right = found / proposed if proposed else 0.0
