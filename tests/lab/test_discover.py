@@ -23,6 +23,7 @@ from packhorse.io.can_logs.write import writer
 from packhorse.io.errors import ReadError, WriteError
 from packhorse.io.j1939_signs import Signs
 from packhorse.lab.discover import Found, Kind, Proposal, Role, Sample, discover, fields, known, roles
+from packhorse.lab.discover.describe import believed, verdict
 from packhorse.lab.discover.words import Field, positions
 from packhorse.protocols import frames
 from packhorse.protocols.encoding import raw_bits
@@ -98,6 +99,9 @@ def test_at_rest_it_says_what_it_cannot_know(seed: int) -> None:
     assert proposed(found, Kind.CURRENT) is None
     assert any("not enough" in line and line.startswith("current") for line in found.missing)
     assert any(line.startswith("SOC") for line in found.missing)
+    assert found.proposals != ()
+    assert believed(found).proposals == ()
+    assert verdict(found) == "No battery was recognised on this bus; what is proposed is weak."
 
 
 def test_voltages_without_current_beside_the_cells_are_none_of_them() -> None:

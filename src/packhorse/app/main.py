@@ -580,7 +580,7 @@ def bench_io(as_json: AsJson = False) -> None:
 
 @benches.command("discovery")
 def bench_discovery(as_json: AsJson = False) -> None:
-    """Score what is discovered on simulated busses whose layout is known: found, missed, wrong."""
+    """Score what is discovered on simulated buses whose layout is known: found, missed, wrong."""
     from packhorse.app import bench
 
     bench.bench("discovery", as_json)
