@@ -83,10 +83,10 @@ def rows_of(figures: dict[str, Any]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def put(name: str, title: str, body: str) -> None:
-    """Write a section of docs/performance.md between its markers; the others stay as they are."""
+def put(name: str, title: str, body: str, to: Path = PAGE) -> None:
+    """Write a section of a page between its markers, by default of docs/performance.md; the others stay as they are."""
     opening, closing = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
-    page = PAGE.read_text(encoding="utf-8") if PAGE.is_file() else HEAD
+    page = to.read_text(encoding="utf-8") if to.is_file() else HEAD
     page = page if "<!-- end of " in page else HEAD
     command = f"`python benchmarks/{name}.py --write`"
     machine = f"Python {platform.python_version()}, {os.cpu_count()} processors, {platform.machine()}"
@@ -94,4 +94,4 @@ def put(name: str, title: str, body: str) -> None:
     before, _, rest = page.partition(opening)
     after = rest.partition(closing)[2] if rest else ""
     before = before if rest else before.rstrip("\n") + "\n\n"
-    PAGE.write_text(f"{before}{opening}{text}{closing}{after}", encoding="utf-8")
+    to.write_text(f"{before}{opening}{text}{closing}{after}", encoding="utf-8")

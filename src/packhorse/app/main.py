@@ -329,7 +329,29 @@ def signals(
     ] = None,
     profile: ProfileOption = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", metavar="FILE.parquet", help="Write the decoded signals.")
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="FILE",
+            help="Write the decoded signals (.parquet); with --discover FILE.dbc and FILE.map.toml for replay.",
+        ),
+    ] = None,
+    discover: Annotated[
+        bool,
+        typer.Option("--discover", help="Without a DBC: propose by physics where the battery's readings lie."),
+    ] = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="With --discover: plots and evidence for each proposal.")
+    ] = None,
+    capacity: Annotated[
+        float | None,
+        typer.Option(
+            "--capacity-Ah",
+            metavar="X",
+            min=0.1,
+            help="With --discover: the pack's capacity within 10 %, without which the current has no sure scale.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -337,9 +359,25 @@ def signals(
 
     Without a DBC or a profile, signals are those that our own table of J1939 knows.
 
+    With --discover, cell and pack voltages, current, SOC and temperatures are looked for in the bytes: cells are many
+    like fields, their sum is the pack, the pack sags with the current, whose integral is the SOC. Record ten minutes of
+    driving; of a battery at rest little can be told. docs/discovery.md says what the confidences mean.
+
     Example:  packhorse signals truck.blf --dbc truck.dbc -o decoded.parquet
+
+    Example:  packhorse signals truck.blf --discover --capacity-Ah 280 -o found.toml --report found.html
+
+    Example:  packhorse replay truck.blf --pack mine.toml --dbc found.dbc --map found.map.toml
     """
     from packhorse.app import signals as listening
+
+    listening.must_agree(log, discover, dbc or profile, report or capacity)
+    if discover:
+        from packhorse.app import discover as discovering
+
+        wanted = discovering.Wanted(out, report, capacity if capacity is not None else float("nan"))
+        discovering.run(log, wanted, as_json)
+        return
 
     listening.signals(log, dbc, out, as_json, profile)
 
@@ -538,6 +576,14 @@ def bench_io(as_json: AsJson = False) -> None:
     from packhorse.app import bench
 
     bench.bench("bus", as_json)
+
+
+@benches.command("discovery")
+def bench_discovery(as_json: AsJson = False) -> None:
+    """Score what is discovered on simulated buses whose layout is known: found, missed, wrong."""
+    from packhorse.app import bench
+
+    bench.bench("discovery", as_json)
 
 
 def main() -> None:

@@ -60,6 +60,15 @@ def signals(path: Path, dbc: Path | None, out: Path | None, as_json: bool, profi
         show(found)
 
 
+def must_agree(log: Path, discover: bool, described: object, asked: object) -> None:
+    """Refuse options that do not go together. Raises ReadError."""
+    if discover and described is not None:
+        why = "--discover is for a bus that nothing describes, --dbc and --profile do"
+        raise ReadError(f"{log}: {why}; leave one of them out")
+    if asked is not None and not discover:
+        raise ReadError(f"{log}: --report and --capacity-Ah are of the discovery; add --discover")
+
+
 def described(path: Path, dbc: Path | None, profile: str | None) -> Told:
     """What the messages hold, by a DBC or a profile, else by our table."""
     if dbc is not None and profile is not None:
