@@ -23,6 +23,7 @@ from packhorse.io.can_logs.write import writer
 from packhorse.io.errors import ReadError, WriteError
 from packhorse.io.j1939_signs import Signs
 from packhorse.lab.discover import Found, Kind, Proposal, Role, Sample, discover, fields, known, roles
+from packhorse.lab.discover.choice import MOST_V
 from packhorse.lab.discover.describe import believed, verdict
 from packhorse.lab.discover.words import Field, positions
 from packhorse.protocols import frames
@@ -71,6 +72,32 @@ def test_pack_and_cells_are_found_whole_and_nothing_sure_is_wrong(seed: int) -> 
 
 def place_of(bus: Bus, kind: str) -> Place:
     return next(place for place in bus.truth if place.kind == kind)
+
+
+def side_by_side(bus: Bus, strings: int) -> CanFrames:
+    """The same battery as several strings, the boards of each at an address of their own."""
+    own = bus.heard.id & 0xFF == 0x80
+    parts = [frames.take(bus.heard, ~own)]
+    for k in range(strings):
+        one = frames.take(bus.heard, own)
+        parts.append(one._replace(id=one.id + np.uint32(k), time_s=one.time_s + 1e-4 * k))
+    joined = frames.join(parts)
+    return frames.take(joined, np.argsort(joined.time_s, kind="stable"))
+
+
+@pytest.mark.parametrize("strings", [1, 2, 5])
+def test_strings_side_by_side_are_not_taken_for_one_of_all_their_cells(strings: int) -> None:
+    bus = synthetic_buses.bus(7, 200.0, system="boards")
+    found = discover(heard(side_by_side(bus, strings)).streams(), bus.drive.capacity_Ah)
+    cells, pack = proposed(found, Kind.CELL), proposed(found, Kind.PACK)
+    assert cells is not None
+    assert pack is not None
+    string_V = float(bus.drive.cell_V.sum(axis=0).mean())
+    assert len(cells.fields) == strings * bus.drive.cell_V.shape[0]
+    assert any("side by side" in line for line in pack.said) == (strings > 1)
+    assert pack.confidence <= 0.6 or strings == 1
+    if strings == 1 or strings * string_V > MOST_V:
+        assert np.nanmedian(pack.value) == pytest.approx(string_V, rel=0.02)
 
 
 def test_current_has_its_sign_from_the_sag_and_its_scale_from_the_capacity(driven: Bus) -> None:

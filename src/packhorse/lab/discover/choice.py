@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 from packhorse.lab.discover import cells, clock, voltage
 from packhorse.lab.discover.words import Field, Unit, positions
 from packhorse.pack.words import Array
 
 MOST_GROUPS, NOT_OFF, RARER = 6, 50.0, 0.8
+MOST_V = 1500.0
+"""The highest voltage of class B (ISO 6469-3)."""
 SUM_FITS, AS_WELL, OTHER_NUMBER = 0.75, 0.05, 1.6
 """How alike a sum and its field must be; how near another comes to that; how many times more cells count as others."""
 
@@ -21,6 +26,7 @@ class Heard(NamedTuple):
     series: Array  # (units, times)
     clock_s: Array
     origin_s: float
+    senders: tuple[int, ...] = ()  # of each stream, if it spoke J1939; -1 of one that cannot
 
 
 class Choice(NamedTuple):
@@ -29,16 +35,23 @@ class Choice(NamedTuple):
     group: cells.Cells
     packs: tuple[voltage.Pack, ...]  # fields that are their sum, the likeliest first
     rivals: bool  # whether many more or many fewer fields may be the cells as well
+    senders: int  # that tell as many of the cells each; 1 where that is not so
+    strings: int  # side by side, so many that the cells in series give a voltage that trucks have
+
+    @property
+    def total_V(self) -> Array:
+        """The sum of the cells of a string."""
+        return total_of(self.group, self.strings)
 
     @property
     def volts(self) -> Array:
         """The voltage of the pack at each time: a field that tells it, else the sum of the cells."""
-        return self.packs[0].volts if self.told else self.group.volts.sum(axis=0)
+        return self.packs[0].volts if self.told else self.total_V
 
     @property
     def told(self) -> bool:
         """Whether a field tells the voltage of the pack better than the sum of its cells does."""
-        return bool(self.packs) and self.packs[0].alike > voltage_alike(self.group.volts.sum(axis=0))
+        return bool(self.packs) and self.packs[0].alike > voltage_alike(self.total_V)
 
     @property
     def beside(self) -> Field:
@@ -58,7 +71,29 @@ def chosen(heard: Heard) -> Choice | None:
     better = [one for one in groups if are_rivals(one, most) and fits_better(one[1][0], most[1][0])]
     best = max(better, key=lambda one: sum_fits(one[1][0]), default=most)
     rivals = [one for one in groups if are_rivals(one, best) and not fits_better(best[1][0], one[1][0])]
-    return Choice(*best, bool(rivals))
+    return Choice(*best, bool(rivals), senders_of(heard, best[0]), strings_of(heard, best[0]))
+
+
+def senders_of(heard: Heard, group: cells.Cells) -> int:
+    """How many nodes tell the cells, if each tells as many; else 1."""
+    told = Counter(heard.senders[unit.field.stream] for unit in group.units) if heard.senders else Counter([-1])
+    return len(told) if -1 not in told and len(set(told.values())) == 1 else 1
+
+
+def strings_of(heard: Heard, group: cells.Cells) -> int:
+    """Strings side by side: 1, or the senders where all cells in series would be more than a vehicle may have."""
+    return senders_of(heard, group) if too_much(group, 1) else 1
+
+
+def too_much(group: cells.Cells, strings: int) -> bool:
+    """Whether the cells in series give more volts than a vehicle may have."""
+    return float(np.nanmedian(total_of(group, strings))) > MOST_V
+
+
+def total_of(group: cells.Cells, strings: int) -> Array:
+    """The sum of the cells of one of so many strings."""
+    total: Array = group.volts.sum(axis=0) / strings
+    return total
 
 
 def are_rivals(one: Summed, other: Summed) -> bool:
@@ -92,7 +127,8 @@ def sums(heard: Heard, group: cells.Cells) -> list[voltage.Pack]:
     others = free(heard, [unit.field for unit in group.units])
     lag = round(clock.period_s(group.units) / float(heard.clock_s[1] - heard.clock_s[0]))
     motorola = group.units[0].field.motorola
-    return voltage.find([heard.units[k] for k in others], heard.series[others], group.volts, lag, motorola)
+    total_V = total_of(group, strings_of(heard, group))
+    return voltage.find([heard.units[k] for k in others], heard.series[others], total_V, lag, motorola)
 
 
 def worth(group: cells.Cells, packs: Sequence[voltage.Pack]) -> float:

@@ -88,7 +88,9 @@ def hear(
     every = [unit for k, stream in enumerate(streams) for unit in fields.units(k, stream, doing[k], places.get(k))]
     clock_s = clock.clock(streams)
     origin_s = min(float(stream.time_s[0]) for stream in streams)
-    return Heard(tuple(every), clock.all_held(every, clock_s, origin_s).astype(np.float32), clock_s, origin_s)
+    series: Array = clock.all_held(every, clock_s, origin_s).astype(np.float32)
+    senders = tuple(stream.id & 0xFF if stream.extended else -1 for stream in streams)
+    return Heard(tuple(every), series, clock_s, origin_s, senders)
 
 
 def fields_of(proposals: Sequence[Proposal]) -> list[Field]:

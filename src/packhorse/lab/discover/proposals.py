@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from packhorse.lab.discover import cells, charge, current, heat, voltage
-from packhorse.lab.discover.choice import Choice, Heard, free
+from packhorse.lab.discover.choice import MOST_V, Choice, Heard, free, too_much
 from packhorse.lab.discover.flow import Flow
 from packhorse.lab.discover.words import Evidence, Field, Kind, Proposal, overlap
 from packhorse.pack.words import Array
@@ -20,7 +20,8 @@ known capacity, and in a SOC that time explains."""
 STANDS_STILL, OTHER_CELLS, FEW, RARE_SCALE, LESS_USUAL = 0.3, 0.6, 0.15, 0.7, 1
 """The highest confidence in what never moved, as standing fields agree by chance; in cells where another number of
 them fits as well; in fewer than eight whose sum is no field; in those whose sum is one at a rare scale."""
-MANY_CELLS = 8
+MANY_CELLS, SIDE_BY_SIDE = 8, 0.6
+"""So many cells are many; the highest confidence in the scale of a voltage where strings may be side by side."""
 KNOWN_OFFSET = 0.6
 """How often the usual offset of temperatures is the right one."""
 
@@ -69,8 +70,8 @@ def pack_proposal(choice: Choice, missing: list[str]) -> list[Proposal]:
         missing.append("pack voltage: no field follows the sum of the cells at a round scale")
         return []
     group, best = choice.group, choice.packs[0]
-    total_V = group.volts.sum(axis=0)
-    said = [f"it is the sum of {len(group.units)} cells, to {100.0 * best.off_share:.2f} % (scale {best.scale:g} V)"]
+    total_V, count = choice.total_V, len(group.units) // choice.strings
+    said = [f"it is the sum of {count} cells, to {100.0 * best.off_share:.2f} % (scale {best.scale:g} V)"]
     if voltage.moves(total_V):
         confidence = 0.5 + 0.45 * float(np.clip((best.alike - 0.8) / 0.18, 0.0, 1.0))
         said.append(f"both move together (correlation {best.alike:.3f})")
@@ -79,10 +80,24 @@ def pack_proposal(choice: Choice, missing: list[str]) -> list[Proposal]:
         said.append("not enough: the voltage never changed, the ratio alone fits")
     if len(group.units) < MANY_CELLS:
         confidence = min(confidence, 0.85)
-    confidence = min(confidence, cell_confidence(choice)[0])
+    place, doubt = min(confidence, cell_confidence(choice)[0]), doubt_of_strings(choice)
+    confidence = min(place, SIDE_BY_SIDE) if doubt else place
+    said += [doubt] if doubt else []
     shown = Evidence("Sum of the cells against the pack", "pack, V", "sum of the cells, V", best.volts, total_V)
-    where, sure = (best.unit.field,), (confidence, confidence)
+    where, sure = (best.unit.field,), (confidence, place)
     return [Proposal(Kind.PACK, where, best.scale, 0.0, "V", *sure, tuple(said), best.volts[None], (shown,))]
+
+
+def doubt_of_strings(choice: Choice) -> str:
+    """Why the cells may not all be in series; empty where they are."""
+    group, senders = choice.group, choice.senders
+    if too_much(group, choice.strings):
+        return f"so many cells in series give more than {MOST_V:.0f} V: strings side by side, perhaps"
+    if choice.strings > 1:
+        return f"the cells of {senders} senders are taken for strings side by side, of which this is one"
+    if senders > 1 and len(choice.packs) >= senders:
+        return f"{senders} senders tell as many cells each: strings side by side have {senders} times less"
+    return ""
 
 
 def current_proposal(flow: Flow, volts: Array, *, rivals: bool) -> Proposal:

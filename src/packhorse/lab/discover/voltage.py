@@ -33,12 +33,11 @@ class Pack(NamedTuple):
     rank: int  # 0: a usual scale, 2: a rare one
 
 
-def find(units: Sequence[Unit], series: Array, cells_V: Array, lag: int, motorola: bool) -> list[Pack]:
+def find(units: Sequence[Unit], series: Array, total_V: Array, lag: int, motorola: bool) -> list[Pack]:
     """Fields that follow the sum of the cells, the likeliest first.
 
     `lag` is how long the cells take, in steps of the clock; `motorola` the byte order that they have.
     """
-    total_V = np.where(np.isfinite(cells_V).all(axis=0), cells_V.sum(axis=0), np.nan)
     found = []
     for unit, sharp in zip(units, series, strict=True):
         raw = smooth(sharp, lag)
