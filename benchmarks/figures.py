@@ -83,8 +83,9 @@ def rows_of(figures: dict[str, Any]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def put(name: str, title: str, body: str, to: Path = PAGE) -> None:
+def put(name: str, title: str, body: str, to: Path | None = None) -> None:
     """Write a section of a page between its markers, by default of docs/performance.md; the others stay as they are."""
+    to = to or PAGE
     opening, closing = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
     page = to.read_text(encoding="utf-8") if to.is_file() else HEAD
     page = page if "<!-- end of " in page else HEAD

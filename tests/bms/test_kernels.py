@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import re
 import sys
 import typing
 from types import ModuleType
@@ -9,9 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numba import njit, typeof, types
 from numba.core.dispatcher import Dispatcher
 
 from packhorse import bms, twin
+from packhorse.estimation import belief
+from packs import small_pack
 
 ROOMS = (bms, twin)
 """Whose import brings all of the core."""
@@ -62,3 +67,32 @@ def test_kernels_are_found_and_arrays_are_seen() -> None:
     assert gives_array(every["packhorse.estimation.outlook.cells_of"])
     assert not gives_array(every["packhorse.estimation.health.observe"])
     assert every["packhorse.cell.physics.decay"] in called(every["packhorse.estimation.power.watch_pairs"])
+
+
+ROWS, TABLE = types.UniTuple(typeof(np.zeros(1)), 11), typeof(np.zeros((1, 1)))
+SPREAD, ROW = types.UniTuple(TABLE, 2), typeof(np.zeros(1))
+PACK = small_pack(1, 4)
+MOVED = types.Tuple((ROWS, SPREAD, ROWS, SPREAD))
+LOOPS = {
+    "count": (TABLE, TABLE, MOVED, ROW, typeof(PACK.cell), typeof(PACK.sensors), types.UniTuple(types.float64, 5)),
+    "correct": (TABLE, TABLE, ROWS, SPREAD, ROW, typeof(PACK.cell), typeof(PACK.sensors), types.float64),
+}
+
+
+@pytest.mark.skipif(not dispatchers(), reason="the compiler is switched off")
+@pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="the instructions are those of x86")
+@pytest.mark.parametrize("name", LOOPS)
+def test_the_loops_over_cells_are_vectorised(name: str) -> None:
+    """Half as fast without; LLVM gives up in silence, for one where too many rows of one array may overlap."""
+    cached: Any = getattr(belief, name)
+    fresh = njit(
+        error_model="numpy",
+        no_cfunc_wrapper=True,
+        no_cpython_wrapper=True,
+        _nrt=False,
+        pipeline_class=cached._compiler.pipeline_class,
+    )(cached.py_func)
+    fresh.compile(LOOPS[name])
+    (assembly,) = fresh.inspect_asm().values()
+    packed, single = (len(re.findall(rf"\bv?(?:mul|div|fmadd\d+){kind}\b", assembly)) for kind in ("pd", "sd"))
+    assert packed > 0.5 * single

@@ -131,7 +131,7 @@ def step(pack: Pack, was: Belief, frame: Frame, bleed: Array, contactor: Array, 
         flowing = 1.0
         before, after = rows_of(was, s), rows_of(now, s)
         if rests[s] > 0.0:
-            hear_offset(before, was.covariance[s], current_A, pack.sensors, dt_s)
+            hear_offset(before, spread_of(was, s), current_A, pack.sensors, dt_s)
             current_A, heard_s, unheard, flowing = 0.0, 0.0, 0.0, 0.0
         heard = (current_A, heard_s, dt_s, flowing, pack.balancing.bleed_ohm)
         doubt(was.covariance[s, SOC_ROW], unheard, around[UNSURE])
@@ -139,7 +139,7 @@ def step(pack: Pack, was: Belief, frame: Frame, bleed: Array, contactor: Array, 
         place_soc(was.soc[s], place)
         mix_nodes(nodes, place, table)
         mix_degC(degC_nodes, place, table)
-        moved = (before, was.covariance[s], after, now.covariance[s])
+        moved = (before, spread_of(was, s), after, spread_of(now, s))
         count(table, around, moved, bleed[s], pack.cell, pack.sensors, heard)
         place_soc(around[ABOVE_SOC], place)
         mix_ocv(nodes, place, around[ABOVE_V])
@@ -147,7 +147,7 @@ def step(pack: Pack, was: Belief, frame: Frame, bleed: Array, contactor: Array, 
         mix_ocv(nodes, place, around[BELOW_V])
         place_soc(now.soc[s], place)
         mix_nodes(nodes, place, table)
-        correct(table, around, after, now.covariance[s], frame.cell_V[s], pack.cell, pack.sensors, dt_s)
+        correct(table, around, after, spread_of(now, s), frame.cell_V[s], pack.cell, pack.sensors, dt_s)
     return now
 
 
@@ -250,6 +250,8 @@ def flush(x: float) -> float:
 
 Rows = tuple[Array, Array, Array, Array, Array, Array, Array, Array, Array, Array, Array]
 """The rows of one string, in the order of `Belief`, without the covariance."""
+Spread = tuple[Array, Array]
+"""The covariance of one string (15, series), and how it leans (5, series)."""
 
 
 @part
@@ -270,6 +272,13 @@ def rows_of(belief: Belief, s: int) -> Rows:
     )
 
 
+@part
+def spread_of(belief: Belief, s: int) -> Spread:
+    """The covariance of one string, and how it leans: apart, as of one array LLVM would compare too many rows."""
+    p = belief.covariance[s]
+    return p[:COVARIANCES], p[COVARIANCES:]
+
+
 @kernel
 def doubt(p00: Array, unheard: float, unsure: Array) -> None:
     """What a current that was not heard adds to the variance of SOC; its square root would cost every other step."""
@@ -281,9 +290,10 @@ def doubt(p00: Array, unheard: float, unsure: Array) -> None:
 
 
 @kernel
-def hear_offset(rows: Rows, p: Array, reading_A: float, sensors: Sensors, dt_s: float) -> None:
+def hear_offset(rows: Rows, spread: Spread, reading_A: float, sensors: Sensors, dt_s: float) -> None:
     """Learn the offset of the current sensor from what it reads while no current flows."""
     soc, offset, bias, charge, resistance = rows[0], rows[1], rows[2], rows[3], rows[4]
+    p, leans = spread
     repeat = sensors.correlation_s / dt_s if dt_s < sensors.correlation_s else 1.0
     repeat = repeat if dt_s > 0.0 else 1e6
     noise_A2 = repeat * (sensors.current_sigma_A**2 + (0.1 * sensors.current_offset_A) ** 2)
@@ -314,19 +324,19 @@ def hear_offset(rows: Rows, p: Array, reading_A: float, sensors: Sensors, dt_s: 
         p[12, k] -= g3 * c3
         p[13, k] -= g3 * c4
         p[14, k] -= g4 * c4
-        lean = p[16, k]
-        p[15, k] -= g0 * lean
-        p[16, k] -= g1 * lean
-        p[17, k] -= g2 * lean
-        p[18, k] -= g3 * lean
-        p[19, k] -= g4 * lean
+        lean = leans[1, k]
+        leans[0, k] -= g0 * lean
+        leans[1, k] -= g1 * lean
+        leans[2, k] -= g2 * lean
+        leans[3, k] -= g3 * lean
+        leans[4, k] -= g4 * lean
 
 
 @kernel
 def count(  # noqa: PLR0915 - one cell, one time step, in the order of the equations
     table: Array,
     around: Array,
-    moved: tuple[Rows, Array, Rows, Array],
+    moved: tuple[Rows, Spread, Rows, Spread],
     bleed: Array,
     cell: Cell,
     sensors: Sensors,
@@ -339,18 +349,18 @@ def count(  # noqa: PLR0915 - one cell, one time step, in the order of the equat
     current_A, heard_s, dt_s, flowing, bleed_ohm = heard
     ocv_V, r0, r1, r2 = table[OCV], table[R0], table[R1], table[R2]
     tau1, tau2, share = table[TAU1], table[TAU2], table[CAPACITY]
-    before, q, after, p = moved
+    before, (q, was_leans), after, (p, leans) = moved
     was_soc, was_offset, was_bias, was_charge, was_resistance, was_usual, was_rc1, was_rc2, was_h = before[:9]
     was_surprise, was_core_K = before[9], before[10]
     q00, q01, q02, q03, q04 = q[0], q[1], q[2], q[3], q[4]
     q11, q12, q13, q14 = q[5], q[6], q[7], q[8]
     q22, q23, q24, q33, q34, q44 = q[9], q[10], q[11], q[12], q[13], q[14]
-    q0, q1, q2, q3, q4 = q[15], q[16], q[17], q[18], q[19]
+    q0, q1, q2, q3, q4 = was_leans[0], was_leans[1], was_leans[2], was_leans[3], was_leans[4]
     soc, offset, bias, charge, resistance, usual, rc1, rc2, h, surprise, core_K = after
     p00, p01, p02, p03, p04 = p[0], p[1], p[2], p[3], p[4]
     p11, p12, p13, p14 = p[5], p[6], p[7], p[8]
     p22, p23, p24, p33, p34, p44 = p[9], p[10], p[11], p[12], p[13], p[14]
-    p0, p1, p2, p3, p4 = p[15], p[16], p[17], p[18], p[19]
+    p0, p1, p2, p3, p4 = leans[0], leans[1], leans[2], leans[3], leans[4]
     above, below, flowed, fresh = around[ABOVE_SOC], around[BELOW_SOC], around[CURRENT_A], around[FRESH]
     unsure = around[UNSURE]
 
@@ -429,7 +439,7 @@ def correct(  # noqa: PLR0915 - one cell, one correction, in the order of the te
     table: Array,
     around: Array,
     rows: Rows,
-    p: Array,
+    spread: Spread,
     cell_V: Array,
     cell: Cell,
     sensors: Sensors,
@@ -441,10 +451,11 @@ def correct(  # noqa: PLR0915 - one cell, one correction, in the order of the te
     above, above_V, below, below_V = around[ABOVE_SOC], around[ABOVE_V], around[BELOW_SOC], around[BELOW_V]
     flowed, fresh = around[CURRENT_A], around[FRESH]
     soc, offset, bias, charge, resistance, _usual, rc1, rc2, h, surprise, _core_K = rows
+    p, leans = spread
     p00, p01, p02, p03, p04 = p[0], p[1], p[2], p[3], p[4]
     p11, p12, p13, p14 = p[5], p[6], p[7], p[8]
     p22, p23, p24, p33, p34, p44 = p[9], p[10], p[11], p[12], p[13], p[14]
-    p0, p1, p2, p3, p4 = p[15], p[16], p[17], p[18], p[19]
+    p0, p1, p2, p3, p4 = leans[0], leans[1], leans[2], leans[3], leans[4]
     repeat = cell.fast_s / dt_s if dt_s < cell.fast_s else 1.0
     repeat = repeat if dt_s > 0.0 else 1e6
     white_V2, fast_V2 = sensors.cell_sigma_V**2, cell.fast_sigma_V**2
