@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
@@ -144,7 +145,7 @@ def test_a_bus_that_breaks_is_opened_again_and_the_turn_is_said_again(monkeypatc
         made.append(opened(name))
         return made[-1]
 
-    monkeypatch.setattr("test_bus_misbehaves.open_bus", remembered)
+    monkeypatch.setattr(sys.modules[__name__], "open_bus", remembered)
 
     def unplug(number: int, frames: list[CanFrame]) -> list[CanFrame]:
         if number in {30, 60}:
