@@ -26,9 +26,16 @@ soc = st.floats(0, 1)
 
 @compiled
 def stepped_Wh(
-    cell: Cell, soc: float, degC: float, capacity: float, resistance: float, current_A: float, settled: bool
+    cell: Cell,
+    soc: float,
+    degC: float,
+    capacity: float,
+    resistance: float,
+    current_A: float,
+    settled: bool,
+    floor_V: float,
 ) -> float:
-    """Energy of one cell discharged, in seconds, until it is empty or at its lowest voltage.
+    """Energy of one cell discharged, in seconds, until it is empty or falls to `floor_V`.
 
     It starts from rest, or with its RC pairs settled at this current.
     """
@@ -45,7 +52,7 @@ def stepped_Wh(
         rc2_V = physics.relax(rc2_V, current_A, r2 * resistance, keep2)
         hysteresis_V = h * physics.at_node(cell.nodes, soc, degC, 4)
         v = physics.terminal_V(ocv_V, hysteresis_V, rc1_V, rc2_V, r0 * resistance, current_A)
-        if v < cell.min_V:
+        if v < floor_V:
             break
         energy_Wh += v * current_A / 3600.0
         soc = physics.count(soc, current_A, capacity_Ah, 1.0)
@@ -92,14 +99,15 @@ def test_a_cell_discharged_step_by_step_gives_what_was_said(
 ) -> None:
     cell = CELLS[which]
     said_Wh = 1000 * energy(cell, degC, (soc, capacity, resistance), rate_C=rate_C)[0]
-    rested_Wh, settled_Wh = (
-        stepped_Wh(cell, soc, degC, capacity, resistance, rate_C * cell.capacity_Ah, settled)
-        for settled in (False, True)
+    higher_Wh, lower_Wh, rested_Wh = (
+        stepped_Wh(cell, soc, degC, capacity, resistance, rate_C * cell.capacity_Ah, settled, cell.min_V + apart_V)
+        for settled, apart_V in ((True, 0.05), (True, -0.05), (False, -0.05))
     )
-    full_Wh = cell.capacity_Ah * cell.max_V
-    # resistance rises while the cell empties and the RC pairs follow late, so a little more is given, most in the cold
-    assert said_Wh - 0.004 * full_Wh <= settled_Wh <= said_Wh + 0.015 * full_Wh
-    assert rested_Wh >= said_Wh - 0.001 * full_Wh
+    # resistance changes while the cell empties and the RC pairs follow late: where the voltage runs along the lowest,
+    # that decides when it ends, so what was said lies between the discharges to 50 mV above it and below it
+    slack_Wh = 0.005 * cell.capacity_Ah * cell.max_V
+    assert higher_Wh - slack_Wh <= said_Wh <= lower_Wh + 0.1 * slack_Wh
+    assert rested_Wh >= said_Wh - 0.1 * slack_Wh
 
 
 @given(name, degC, soc, st.floats(0, 0.3), st.floats(0.5, 1.1), st.floats(0, 0.3), st.floats(0.5, 3), st.floats(0, 1))
