@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
-import json
 import sys
 import tempfile
 import time
@@ -23,7 +22,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from figures import REPEATS, figure, in_turn, put, rows_of, show
+from figures import REPEATS, figure, in_turn, main
 from node import ROUNDS, SERIES, STRINGS, node_cost
 from packhorse.io.can_logs import open_can_log
 from packhorse.io.can_logs.write import writer
@@ -265,21 +264,5 @@ def measure(size: Size = Size()) -> dict[str, Any]:  # noqa: B008 - a named tupl
     return bus | node(size.strings, size.series)
 
 
-def write(figures: dict[str, Any]) -> None:
-    """The figures as a section of docs/performance.md."""
-    put("bus", "Bus", rows_of(figures))
-
-
-def main(as_json: bool = False, to_page: bool = False) -> None:
-    """Measure and print, as a table or as JSON."""
-    figures = measure()
-    if as_json:
-        print(json.dumps(figures, indent=2))
-    elif to_page:
-        write(figures)
-    else:
-        show(figures)
-
-
 if __name__ == "__main__":
-    main("--json" in sys.argv[1:], "--write" in sys.argv[1:])
+    main("bus", "Bus", measure)

@@ -7,7 +7,6 @@ only worth reading beside its bar.
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import subprocess
 import sys
@@ -22,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy_core
 import pybamm_pack
-from figures import REPEATS, figure, in_turn, put, rows_of, seconds, show
+from figures import REPEATS, figure, in_turn, main, seconds
 from life import absurd, life, pack_of
 from packhorse import bms
 from packhorse.pack.compile import compile_cell
@@ -221,21 +220,5 @@ def measure() -> dict[str, Any]:
     return {**start_up(), **replays(), **live(), **pack_over_pybamm(), **memory()}
 
 
-def write(figures: dict[str, Any]) -> None:
-    """The figures as a section of docs/performance.md."""
-    put("core", "Core", rows_of(figures))
-
-
-def main(as_json: bool = False, to_page: bool = False) -> None:
-    """Measure and print, as a table or as JSON."""
-    figures = measure()
-    if as_json:
-        print(json.dumps(figures, indent=2))
-    elif to_page:
-        write(figures)
-    else:
-        show(figures)
-
-
 if __name__ == "__main__":
-    main("--json" in sys.argv[1:], "--write" in sys.argv[1:])
+    main("core", "Core", measure)

@@ -7,7 +7,6 @@ shown and written is measured on others.
 
 from __future__ import annotations
 
-import json
 import resource
 import subprocess
 import sys
@@ -23,7 +22,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 
 import synthetic_buses as buses
-from figures import figure, put, rows_of, show
+from figures import figure, main
 from packhorse.io.can_logs.write import writer
 from packhorse.lab.discover import Field, Found, Proposal, Sample, discover, fields
 from packhorse.lab.discover.clock import likeness
@@ -224,18 +223,5 @@ def long_log() -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Measure, and show, print or write into docs/discovery.md."""
-    figures = measure()
-    if "--json" in sys.argv:
-        print(json.dumps(figures))
-    elif "--write" in sys.argv:
-        put("discovery", "Figures", rows_of(figures), PAGE)
-    else:
-        show(figures)
-
-
 if __name__ == "__main__":
-    main()
-
-__all__ = ["measure", "score", "show"]
+    main("discovery", "Figures", measure, to=PAGE)

@@ -5,7 +5,6 @@ Single thread, candidates in turn in one run, medians; nothing is asserted by a 
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,7 @@ import filterpy_cells
 import numpy_core
 from belief_loop import Case
 from core import live
-from figures import figure, in_turn, put, rows_of, show
+from figures import figure, in_turn, main
 from packhorse.pack.words import Frames
 
 CLOSE = 1e-9
@@ -175,22 +174,5 @@ def measure(size: Size = FULL) -> dict[str, Any]:
     return {**found, **live(LIVE_BAR)} if size.live else found
 
 
-def write(figures: dict[str, Any]) -> None:
-    """The figures as a section of docs/performance.md."""
-    put("estimation", "Estimation", f"{rows_of(figures)}\n{BOUND}")
-
-
-def main(as_json: bool = False, to_page: bool = False) -> None:
-    """Measure and print, as a table or as JSON."""
-    figures = measure()
-    if as_json:
-        print(json.dumps(figures, indent=2))
-    elif to_page:
-        write(figures)
-    else:
-        show(figures)
-        print(BOUND)
-
-
 if __name__ == "__main__":
-    main("--json" in sys.argv[1:], "--write" in sys.argv[1:])
+    main("estimation", "Estimation", measure, note=BOUND)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -96,3 +98,17 @@ def put(name: str, title: str, body: str, to: Path | None = None) -> None:
     after = rest.partition(closing)[2] if rest else ""
     before = before if rest else before.rstrip("\n") + "\n\n"
     to.write_text(f"{before}{opening}{text}{closing}{after}", encoding="utf-8")
+
+
+def main(
+    name: str, title: str, measure: Callable[[], dict[str, Any]], *, to: Path | None = None, note: str = ""
+) -> None:
+    """Measure, and show a table, or print JSON (`--json`), or write the section of a page (`--write`, see `put`)."""
+    figures = measure()
+    if "--json" in sys.argv[1:]:
+        print(json.dumps(figures, indent=2, allow_nan=False))
+    elif "--write" in sys.argv[1:]:
+        put(name, title, rows_of(figures) + (f"\n{note}" if note else ""), to)
+    else:
+        show(figures)
+        print(note, end="")

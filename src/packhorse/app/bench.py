@@ -13,12 +13,12 @@ from packhorse.io.errors import ReadError
 
 def bench(name: str, as_json: bool) -> None:
     """Run one benchmark and show its figures. Raises ReadError where there is no source checkout."""
-    module = load(Path(packhorse.__file__).parents[2] / "benchmarks" / f"{name}.py")
-    figures = module.measure()
+    folder = Path(packhorse.__file__).parents[2] / "benchmarks"
+    figures = load(folder / f"{name}.py").measure()
     if as_json:
         print(json.dumps(figures, allow_nan=False))
     else:
-        module.show(figures)
+        load(folder / "figures.py").show(figures)
 
 
 def load(path: Path) -> ModuleType:
