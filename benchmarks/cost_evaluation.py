@@ -2,7 +2,8 @@
 
 They do not do the same for it: ours solves for every parameter at every SOC node by least squares, so that only four
 numbers are left to search; PyBOP's simulates one candidate, and its optimiser asks for tens to hundreds of them. Here
-the candidate has five numbers: R0, R1, C1, R2 and C2, each the same at every SOC, which is PyBOP's lightest.
+the candidate has five numbers: R0, R1, C1, R2 and C2, each the same at every SOC, which is PyBOP's lightest. Like with
+like, we simulate one candidate as well, with every parameter at every SOC node.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from packhorse.cell import physics
 from packhorse.cell.table import HYSTERESIS_V
 from packhorse.io.cell_logs import CellLog
 from packhorse.lab.identify.circuit import Shape
-from packhorse.lab.identify.identify import cost, piece_of, ready
-from packhorse.lab.identify.solve import Known
+from packhorse.lab.identify.identify import cost, fitted, piece_of, ready
+from packhorse.lab.identify.solve import Known, left_V
 from packhorse.pack.compile import SOC_GRID, compile_cell
 from packhorse.pack.load import load_cell
 from packhorse.pack.words import Array, Cell
@@ -66,12 +67,13 @@ def curve(cell: Cell, column: int) -> Array:
     return np.array([physics.at_node(cell.nodes, soc, DEGC, column) for soc in SOC_GRID])
 
 
-def ours(cell: Cell, log: CellLog) -> Callable[[], float]:
-    """One evaluation of `identify.cost`."""
+def ours(cell: Cell, log: CellLog) -> tuple[Callable[[], float], Callable[[], float]]:
+    """One evaluation of `identify.cost`, and one candidate simulated and held against the log, as it does after."""
     known = Known(np.array([DEGC]), np.array([cell.capacity_Ah]), curve(cell, 0)[None], curve(cell, HYSTERESIS_V))
     logs = ready(known, [piece_of(known, log, "drive", cell.max_V)])
     shape = Shape(12.0, 250.0, 4000.0, cell.hysteresis_rate)
-    return lambda: cost(known, shape, logs)
+    one, x = logs[0], fitted(known, shape, logs).unknowns
+    return lambda: cost(known, shape, logs), lambda: float(one.worth @ left_V(known, shape, one, x) ** 2)
 
 
 def theirs(cell: Cell, log: CellLog) -> Callable[[], float]:
@@ -113,8 +115,8 @@ def theirs(cell: Cell, log: CellLog) -> Callable[[], float]:
     return lambda: float(problem(guess))
 
 
-def evaluations(seconds: int = SECONDS) -> tuple[Callable[[], float], Callable[[], float] | None]:
-    """Ours, and PyBOP's where it is installed."""
+def evaluations(seconds: int = SECONDS) -> tuple[Callable[[], float], ...]:
+    """Our cost, our candidate, and PyBOP's where it is installed."""
     cell = compile_cell(load_cell("nmc_60"))
     log = drive(cell, seconds)
-    return ours(cell, log), theirs(cell, log) if installed() else None
+    return (*ours(cell, log), theirs(cell, log)) if installed() else ours(cell, log)

@@ -20,6 +20,7 @@ from packhorse.lab.identify.circuit import (
     layout,
     modelled_V,
     normal,
+    path_of,
     walk_of,
 )
 from packhorse.lab.identify.identify import AGED, identify
@@ -59,15 +60,15 @@ def test_the_rows_are_those_of_the_whole_matrix(seed: int, temperatures: int, ta
     log = CellLog("any", time_s, dice.normal(0.0, 2.0, rows), np.zeros(rows), degC)
     soc, shape = np.linspace(1.02, dice.uniform(-0.02, 0.9), rows), Shape(6.0, tau2_s, 3000.0, 40.0)
     matrix = whole_matrix(log, soc, centres, shape, 3.0)
-    walk = walk_of(log, soc, shape, 3.0, 1.0)
+    walk = walk_of(path_of(log, soc, centres), shape, centres, 3.0, 1.0)
     unknowns = dice.normal(0.0, 0.05, matrix.shape[1])
-    np.testing.assert_allclose(modelled_V(walk, centres, shape, unknowns), matrix @ unknowns, atol=1e-5)
+    np.testing.assert_allclose(modelled_V(walk, unknowns), matrix @ unknowns, atol=1e-5)
     worth, rest_V, freedom_V = (
         dice.uniform(0.1, 2.0, rows),
         dice.normal(0.0, 0.01, rows),
         dice.normal(0.0, 1.0, (rows, 2)),
     )
-    square, right, lever = normal(walk, centres, shape, worth, rest_V, freedom_V)
+    square, right, lever = normal(walk, temperatures, worth, rest_V, freedom_V)
     np.testing.assert_allclose(square, matrix.T @ (worth[:, None] * matrix), atol=1e-2)
     np.testing.assert_allclose(right, matrix.T @ (worth * rest_V), atol=1e-3)
     np.testing.assert_allclose(lever, matrix.T @ (worth[:, None] * freedom_V), atol=1e-2)

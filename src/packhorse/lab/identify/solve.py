@@ -9,9 +9,11 @@ import numpy as np
 from packhorse.io.cell_logs import CellLog
 from packhorse.lab.identify.circuit import (
     BLOCK,
+    FIRST_H,
     HYSTERESIS_NODES,
     OCV_NODES,
     R_NODES,
+    Path,
     Shape,
     Walk,
     arrhenius,
@@ -19,11 +21,12 @@ from packhorse.lab.identify.circuit import (
     layout,
     modelled_V,
     normal,
+    path_of,
     walk_of,
 )
 from packhorse.lab.identify.training import moved_Ah, nearest, typical_degC
 from packhorse.pack.compile import SOC_GRID
-from packhorse.pack.words import Array
+from packhorse.pack.words import Array, Index
 
 WEIGHT = {"ocv": 0.1, "pulse": 0.03, "capacity": 0.03, "drive": 1.0}
 """How much a row of each kind of test counts where tests contradict: a vehicle is most like a drive."""
@@ -117,11 +120,6 @@ def counted(known: Known, log: CellLog, start: float) -> Array:
     return start - moved_Ah(log) / capacity_Ah
 
 
-def walk(known: Known, shape: Shape, piece: Piece) -> Walk:
-    """A log as the circuit walks through it."""
-    return walk_of(piece.log, piece.soc, shape, float(np.mean(known.capacity_Ah)), piece.start_h)
-
-
 def slope_at(known: Known, piece: Piece) -> Array:
     """Slope of the OCV at each row [V]."""
     ahead_V = ocv_at(known, piece.soc + 0.005, piece.log.cell_degC)
@@ -137,6 +135,7 @@ class Seen(NamedTuple):
     """What of a log does not depend on the shape of the circuit."""
 
     piece: Piece
+    path: Path
     rest_V: Array  # (times,) measured minus the OCV of the slow tests
     worth: Array  # (times,) of each row
     freedom: Array  # (times, n) what a whole unit of each freedom adds to the SOC
@@ -160,13 +159,19 @@ def seen(known: Known, piece: Piece) -> Seen:
     slope_V = slope_at(known, piece)
     rest_V = piece.log.cell_V - ocv_at(known, piece.soc, piece.log.cell_degC)
     worth = row_weight(piece, slope_V)
-    return Seen(piece, rest_V, worth, freedom, slope_V[:, None] * freedom, 1.0 / np.array(sigmas) ** 2)
+    path = path_of(piece.log, piece.soc, known.centres)
+    return Seen(piece, path, rest_V, worth, freedom, slope_V[:, None] * freedom, 1.0 / np.array(sigmas) ** 2)
+
+
+def walk(known: Known, shape: Shape, one: Seen) -> Walk:
+    """A log as the circuit walks through it."""
+    return walk_of(one.path, shape, known.centres, float(np.mean(known.capacity_Ah)), one.piece.start_h)
 
 
 def sums(known: Known, shape: Shape, one: Seen) -> Sums:
     """Normal equations of one log over all blocks. What is not known of its SOC is projected out, with its prior."""
     rest_V, worth, freedom_V = one.rest_V, one.worth, one.freedom_V
-    matrix, right, lever = normal(walk(known, shape, one.piece), known.centres, shape, worth, rest_V, freedom_V)
+    matrix, right, lever = normal(walk(known, shape, one), known.centres.size, worth, rest_V, freedom_V)
     if not one.precision.size:
         return Sums(matrix, right)
     own = freedom_V.T @ (worth[:, None] * freedom_V) + np.diag(one.precision)
@@ -174,12 +179,16 @@ def sums(known: Known, shape: Shape, one: Seen) -> Sums:
     return Sums(matrix - lever @ np.linalg.solve(own, lever.T), right - lever @ np.linalg.solve(own, pull))
 
 
+def left_V(known: Known, shape: Shape, one: Seen, x: Array) -> Array:
+    """What a solution leaves of a log's voltage, row by row."""
+    return np.asarray(one.rest_V - modelled_V(walk(known, shape, one), x))
+
+
 def found(known: Known, shape: Shape, piece: Piece, x: Array) -> Array:
     """What the solution says of each of a log's freedoms, (n,)."""
     one = seen(known, piece)
-    left_V = one.rest_V - modelled_V(walk(known, shape, piece), known.centres, shape, x)
     own = one.freedom_V.T @ (one.worth[:, None] * one.freedom_V) + np.diag(one.precision)
-    return np.asarray(np.linalg.solve(own, one.freedom_V.T @ (one.worth * left_V)))
+    return np.asarray(np.linalg.solve(own, one.freedom_V.T @ (one.worth * left_V(known, shape, one, x))))
 
 
 def moved(known: Known, shape: Shape, piece: Piece, x: Array) -> Piece:
@@ -190,8 +199,7 @@ def moved(known: Known, shape: Shape, piece: Piece, x: Array) -> Piece:
 
 def residual(known: Known, shape: Shape, piece: Piece, x: Array) -> Array:
     """Measured minus modelled voltage of every row [V]."""
-    rest_V = piece.log.cell_V - ocv_at(known, piece.soc, piece.log.cell_degC)
-    return np.asarray(rest_V - modelled_V(walk(known, shape, piece), known.centres, shape, x))
+    return left_V(known, shape, seen(known, piece), x)
 
 
 def drop_V(known: Known, shape: Shape, piece: Piece, x: Array) -> Array:
@@ -199,23 +207,23 @@ def drop_V(known: Known, shape: Shape, piece: Piece, x: Array) -> Array:
     over = np.zeros((known.centres.size, BLOCK), dtype=bool)
     for part in layout().resistance:
         over[:, part] = True
-    return -modelled_V(walk(known, shape, piece), known.centres, shape, np.where(over.ravel(), x, 0.0))
+    return -modelled_V(walk(known, shape, seen(known, piece)), np.where(over.ravel(), x, 0.0))
 
 
 class Beforehand:
-    """Normal equations of what is believed beforehand, written down one wish after the other."""
+    """Normal equations of what is believed beforehand, written down one kind of wish after the other."""
 
     def __init__(self, unknowns: int) -> None:
         self.matrix = np.zeros((unknowns, unknowns))
         self.right = np.zeros(unknowns)
 
-    def near(self, at: int, value: float, sigma: float) -> None:
-        """One unknown is near a value."""
+    def near(self, at: Index, value: Array | float, sigma: Array | float) -> None:
+        """Some unknowns are near a value; none is named twice."""
         self.matrix[at, at] += 1.0 / sigma**2
         self.right[at] += value / sigma**2
 
-    def like(self, at: int, other: int, factor: float, sigma: float) -> None:
-        """One unknown is near `factor` times another."""
+    def like(self, at: Index, other: Index, factor: float, sigma: Array | float) -> None:
+        """Some unknowns are near `factor` times others; none is named twice on one side."""
         weight = 1.0 / sigma**2
         self.matrix[at, at] += weight
         self.matrix[other, other] += weight * factor**2
@@ -236,42 +244,34 @@ def prior(known: Known, typical_ohm: Array, activation_K: float) -> tuple[Array,
 
 def wish_ocv(wishes: Beforehand, known: Known, t: int) -> None:
     """OCV is near the mean of the slow branches, and its correction smooth over SOC and alike over temperature."""
-    at, last = t * BLOCK, t + 1 == known.centres.size
-    across_V = 0.0 if last else OCV_ACROSS_V * np.sqrt((known.centres[t + 1] - known.centres[t]) / 10.0)
-    for k in range(OCV_NODES.size):
-        wishes.near(at + k, 0.0, OCV_PRIOR_V)
-        if k:
-            wishes.like(at + k, at + k - 1, 1.0, OCV_PRIOR_V * np.sqrt((OCV_NODES[k] - OCV_NODES[k - 1]) / 0.1))
-        if not last:
-            wishes.like(at + k, at + BLOCK + k, 1.0, across_V)
+    at = t * BLOCK + np.arange(OCV_NODES.size)
+    wishes.near(at, 0.0, OCV_PRIOR_V)
+    wishes.like(at[1:], at[:-1], 1.0, OCV_PRIOR_V * np.sqrt(np.diff(OCV_NODES) / 0.1))
+    if t + 1 < known.centres.size:
+        wishes.like(at, at + BLOCK, 1.0, OCV_ACROSS_V * np.sqrt((known.centres[t + 1] - known.centres[t]) / 10.0))
 
 
 def wish_resistance(wishes: Beforehand, known: Known, typical_ohm: Array, activation_K: float, t: int) -> None:
     """Resistances are of a typical size, smooth over SOC but near empty, and follow Arrhenius over temperature."""
+    bends = np.where(R_NODES[1:] <= NEAR_EMPTY, 3.0, 1.0)
+    step_ohm = STEP_PRIOR * typical_ohm[t] * bends * np.sqrt(np.diff(R_NODES) / 0.1)
     for part in layout().resistance:
-        for k in range(R_NODES.size):
-            at = t * BLOCK + part.start + k
-            wishes.near(at, 0.0, 10.0 * typical_ohm[t])
-            if k:
-                bends = 3.0 if R_NODES[k] <= NEAR_EMPTY else 1.0
-                step = bends * np.sqrt((R_NODES[k] - R_NODES[k - 1]) / 0.1)
-                wishes.like(at, at - 1, 1.0, STEP_PRIOR * typical_ohm[t] * step)
-            if t + 1 < known.centres.size:
-                cold, warm = known.centres[t], known.centres[t + 1]
-                fall = float(arrhenius(np.array([cold]), warm, activation_K)[0])
-                wishes.like(at, at + BLOCK, fall, ACROSS_PRIOR * typical_ohm[t] * np.sqrt((warm - cold) / 10.0))
+        at = t * BLOCK + np.arange(part.start, part.stop)
+        wishes.near(at, 0.0, 10.0 * typical_ohm[t])
+        wishes.like(at[1:], at[:-1], 1.0, step_ohm)
+        if t + 1 < known.centres.size:
+            cold, warm = known.centres[t], known.centres[t + 1]
+            fall = float(arrhenius(cold, warm, activation_K))
+            wishes.like(at, at + BLOCK, fall, ACROSS_PRIOR * typical_ohm[t] * np.sqrt((warm - cold) / 10.0))
 
 
 def wish_hysteresis(wishes: Beforehand, half_V: Array, t: int, last: bool) -> None:
     """Hysteresis is about half of what parts the slow branches, and smooth."""
-    for k in range(HYSTERESIS_NODES.size):
-        at = t * BLOCK + layout().hysteresis.start + k
-        most_V = max(0.6 * half_V[k], 1e-4)
-        wishes.near(at, 0.5 * half_V[k], most_V)
-        if k:
-            wishes.like(at, at - 1, 1.0, most_V)
-        if not last:
-            wishes.like(at, at + BLOCK, 1.0, most_V)
+    at, most_V = t * BLOCK + FIRST_H + np.arange(HYSTERESIS_NODES.size), np.maximum(0.6 * half_V, 1e-4)
+    wishes.near(at, 0.5 * half_V, most_V)
+    wishes.like(at[1:], at[:-1], 1.0, most_V[1:])
+    if not last:
+        wishes.like(at, at + BLOCK, 1.0, most_V)
 
 
 def bounds(temperatures: int) -> tuple[Array, Array]:
