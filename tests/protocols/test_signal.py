@@ -70,7 +70,7 @@ def test_a_value_never_wraps(given_value: float, bits: int) -> None:
         assert kept == read
     elif not math.isnan(given_value) and abs(given_value) > 2 * high + 20:
         assert math.isnan(read) or bits == 1
-        assert kept == (high if given_value > 0 else low)
+        assert kept == (high if given_value > high else low)
 
 
 @pytest.mark.parametrize(("given_value", "said"), [(-0.05, 0xFFFF), (-1638.35, 0x8001), (0.05, 1), (math.nan, 0x8000)])

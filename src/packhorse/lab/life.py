@@ -49,8 +49,9 @@ WRONG_V_PER_K = 0.002
 FULL_SIGMA, FULL_DOUBT = 0.003, 0.3
 """A cell found near its largest voltage has just been charged full, but for this, and this share of what its voltage
 lacks (assumed)."""
-LEARNED_SHARE = 1.0 / 3.0
-"""How much of the tables' errors remains once what they miss of this very cell has been taken off (assumed)."""
+LEARNED_SHARE = 0.55
+"""How much of the tables' errors remains once what they miss of this very cell has been taken off. Assumed,
+with two NASA cells in view."""
 LEARN_SOC = 0.3
 """A log that goes through less SOC says too little of what the file misses."""
 BINS = 50

@@ -107,7 +107,7 @@ class ModelError(Described):
 
     `sigma_V` is the part that lasts, over temperature (rows) and SOC; it keeps its value for about `slow_s` and over
     about `slow_soc`, but for its `standing_share`, which is the same always and everywhere. What changes faster is
-    `fast_sigma_V`, which keeps its value for about `fast_s`.
+    `fast_sigma_V`, of which a new one comes every `fast_s`.
     """
 
     degC: list[Celsius] = Field(default=[25.0], min_length=1)

@@ -107,7 +107,7 @@ def facts(found: Found) -> str:
             f"{max(row.hysteresis_V for row in found.temperatures) * 1000:.1f} mV",
             "half-width at 50 % SOC",
         ),
-        ("Fast error", f"{millivolts(errors.fast_sigma_V)} mV", f"one sigma, lasts {errors.fast_s:.0f} s"),
+        ("Fast error", f"{millivolts(errors.fast_sigma_V)} mV", f"one sigma, a new one every {errors.fast_s:.0f} s"),
         ("Lasting error", f"{span(lasting)} mV", f"one sigma, lasts {errors.slow_s / 60:.0f} min"),
         ("Resistance error", f"{100 * cell.resistance_sigma:.0f} %", "one sigma"),
     ]

@@ -1,7 +1,8 @@
 """How wrong the model is, measured on logs that were left out of the fit, by region.
 
-What is left of the voltage has a part that lasts for minutes, which no averaging removes, and a part that comes and
-goes with the current. They are told apart by a low pass. Both grow with the voltage over the resistances.
+What is left of the voltage has a part that lasts, which no averaging removes, and a part that comes and goes with the
+current, and is averaged over as long as it is like itself. They are told apart by a low pass. Both grow with the
+voltage over the resistances.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ from packhorse.pack.compile import SOC_GRID
 from packhorse.pack.words import Array
 
 FOLDS = 5
-SPLIT_S = 60.0
-"""What changes within this time comes and goes; what stays longer lasts."""
+SPLIT_S = 600.0
+"""What changes within this time comes and goes; what stays longer lasts. Split at a minute, errors of some minutes are
+in neither, and the filter takes them for news."""
 SOC_BINS: Array = np.array([0.0, 0.05, 0.12, 0.2, 0.35, 0.5, 0.65, 0.8, 0.92, 1.0])
-OTHER_DAY_TIMES = 1.5
-"""How much larger errors are on another day and another cell of the kind (assumed)."""
+ALIKE_TIMES = 2.0
+"""What is like itself for tau is as new after 2 tau, the integral of exp(-|t| / tau), as white noise at every row."""
 LEAST_V = 0.003
 """No cell model is better than this for long, on a cell that it was not fitted on (assumed)."""
 FEW_ROWS = 200.0
@@ -176,7 +178,7 @@ def table_of(known: Known, lasts: list[tuple[Piece, Array]], fits: tuple[list[Un
     for t in range(known.centres.size):
         here = [one for one in lasts if one[0].works and centre_of(known, one[0].log) == t]
         driven = [one for one in here if one[0].kind == "drive"]
-        own = OTHER_DAY_TIMES * row_of(driven or here or lasts)
+        own = row_of(driven or here or lasts)
         if not driven and alone:
             seen = beside_pulses if here and beside_pulses else alone
             own = np.maximum(own if here else 0.0, unseen_row(known, t, seen, scaled=not here))
@@ -230,7 +232,7 @@ def measure(
         brief,
         brief_share,
         correlation_s(list(zip(slow, steps, strict=True)), 600.0),
-        max(correlation_s(list(zip(quick, steps, strict=True)), 10.0), 2.0),
+        max(ALIKE_TIMES * correlation_s(list(zip(quick, steps, strict=True)), 10.0), 2.0),
         max(share, LEAST_RESISTANCE_SIGMA) if working else NO_WORK_SHARE,
     )
 
