@@ -19,6 +19,7 @@ typedef struct {
     double slow_s, slow_soc, standing_share, fast_s, core_K_per_W, core_s, cell_sigma_V, current_sigma_A;
     double current_offset_A, bleed_ohm;
     double offset_s, resistance_s, resistance_soc, usual_s, ageing_per_s, surprise_s, surprise_most, width, width_least;
+    double coarse_s, rest_C, unheard_C;
     double most_variance, least_variance, gate, tiny, largest, degC_first, degC_step;
 } Numbers;
 
@@ -158,7 +159,8 @@ static void correct(int cells, double *table, double *around, double *x, double 
     const double white_V2 = n->cell_sigma_V * n->cell_sigma_V, fast_V2 = n->fast_sigma_V * n->fast_sigma_V;
     const double share2 = n->fast_share * n->fast_share, keep = decay(dt_s / n->surprise_s), largest = n->largest;
     const double most = n->surprise_most, per_gate2 = 1.0 / (n->gate * n->gate), least = n->least_variance;
-    const double standing = n->standing_share;
+    const double standing = n->standing_share, far_s = dt_s / (dt_s + n->coarse_s);
+    const double apart_A = n->unheard_C * far_s * far_s * n->capacity_Ah, rest_A = n->rest_C * n->capacity_Ah;
 #pragma GCC ivdep
     for (int k = 0; k < cells; k++) {
         double v = cell_V[k];
@@ -174,7 +176,9 @@ static void correct(int cells, double *table, double *around, double *x, double 
         double c3 = h0 * p03[k] + h1 * p13[k] + p23[k] + h4 * p34[k];
         double c4 = h0 * p04[k] + h1 * p14[k] + p24[k] + h4 * p44[k];
         double believed = h0 * c0 + h1 * c1 + c2 + h4 * c4;
-        double bend = below_V[k] + h0 * (soc[k] - below[k]) - ocv_V[k], brief = fast_V2 + share2 * drop_V * drop_V;
+        double bend = below_V[k] + h0 * (soc[k] - below[k]) - ocv_V[k], i = flowed[k] > 0.0 ? flowed[k] : -flowed[k];
+        double apart = (r0[k] + r1[k]) * (i > rest_A ? apart_A : 0.0);
+        double brief = fast_V2 + share2 * drop_V * drop_V + apart * apart;
         double spread = believed + (white_V2 + repeat * brief + bend * bend) * surprise[k], missed2 = missed * missed;
         double ratio = missed2 / (believed + white_V2 + brief);
         ratio = ratio < most ? ratio : most;

@@ -95,7 +95,8 @@ class CellFilter:
         h = np.array([[slope_V, resistance * (r0 + r1 + r2), 1.0, 0.0, -drop_V]])
         believed_V2 = float((h @ ekf.P @ h.T)[0, 0])
         bend_V = below_V + slope_V * (soc - below) - ocv_V
-        brief_V2 = cell.fast_sigma_V**2 + (cell.fast_share * drop_V) ** 2
+        apart_A = core.hidden_A(cell, dt_s) if abs(i) > core.REST_C * cell.capacity_Ah else 0.0
+        brief_V2 = cell.fast_sigma_V**2 + (cell.fast_share * drop_V) ** 2 + ((r0 + r1) * apart_A) ** 2
         noise_V2 = sensors.cell_sigma_V**2 + max(cell.fast_s / dt_s, 1.0) * brief_V2 + bend_V**2
         missed_V2 = (cell_V - expected_V) ** 2
         ratio = min(missed_V2 / (believed_V2 + sensors.cell_sigma_V**2 + brief_V2), core.SURPRISE_MOST)

@@ -188,7 +188,8 @@ def correct(  # noqa: PLR0915 - one step, in the order of the core
     believed_V2 = h0 * c[0] + h1 * c[1] + c[2] - drop_V * c[4]
     bend_V = below_V + h0 * (soc - below) - ocv_V
     white_V2 = sensors.cell_sigma_V**2
-    brief_V2 = cell.fast_sigma_V**2 + cell.fast_share**2 * drop_V * drop_V
+    apart_A = np.where(np.abs(i) > core.REST_C * cell.capacity_Ah, core.hidden_A(cell, dt_s), 0.0)
+    brief_V2 = cell.fast_sigma_V**2 + cell.fast_share**2 * drop_V * drop_V + ((r0 + r1) * apart_A) ** 2
     repeat = max(cell.fast_s / dt_s, 1.0) if dt_s > 0.0 else 1e6
     spread_V2 = believed_V2 + (white_V2 + repeat * brief_V2 + bend_V * bend_V) * was.surprise
     missed_V2 = missed_V * missed_V

@@ -13,6 +13,7 @@ from packhorse.cell import physics
 from packhorse.estimation.power import HORIZONS_S
 from packhorse.io.cell_logs import CellLog
 from packhorse.lab.estimate import Estimates, estimate
+from packhorse.lab.score.perturb import coarse
 from packhorse.pack.load import load_cell
 from packhorse.pack.words import Array
 
@@ -118,3 +119,16 @@ def test_the_cell_that_was_measured_keeps_what_was_promised(share: float, degC: 
         cell_V, soc = held(row, degC, SIGN[way] * watts, horizon_s)
         assert true.min_V <= cell_V.min() <= cell_V.max() <= true.max_V
         assert 0.0 <= soc <= 1.0
+
+
+@pytest.mark.parametrize("burst_C", [1.0, 2.0, 3.0])
+@pytest.mark.parametrize("degC", [WARM, -10.0])
+def test_the_voltage_of_an_instant_beside_a_mean_current_moves_the_soc_little(degC: float, burst_C: float) -> None:
+    """Half minutes that end in a burst: a slow logger stores its voltage, and a tenth of its current."""
+    bursts = [(0.0, 27.0, 1.0), (burst_C, 3.0, 1.0), *4 * [(0.0, 27.0, 1.0), (burst_C / 3.0, 3.0, 1.0)]]
+    size_Ah = laboratory.capacity_Ah(degC)
+    every_second = laboratory.measured("bursts", *laboratory.played(bursts, size_Ah), degC, 0.9)
+    moved_Ah = np.cumsum(every_second.current_A * np.diff(every_second.time_s, prepend=0.0)) / 3600.0
+    stored, soc = coarse(every_second, 0.9 - moved_Ah / size_Ah)
+    said = estimate(load_cell(laboratory.CELL), stored, 0.9)
+    assert np.all(np.abs(said.soc - soc) < 2.0 * said.soc_sigma)

@@ -19,6 +19,8 @@ The RC voltages and the hysteresis state follow from the current and are carried
 - The slope of the OCV is taken across the width of the belief, not at a point: on the plateau of LFP a tangent lies.
 - A surprise beyond `GATE` sigma is trusted only as much as one of `GATE` sigma. Where surprises stay larger than
   expected for minutes, the model is worse here than its file says, and its errors are taken larger.
+- Where rows are far apart the voltage is of one instant and the current of another, or a mean; only at rest are they
+  the same.
 - Errors that last longer than a time step are weighted by how long they last over the step: the same belief results at
   any step up to the sensors' patience.
 - A cell that is not heard is counted but not corrected. While nothing is heard of the current, uncertainty grows by
@@ -51,7 +53,7 @@ from packhorse.cell.table import (
     place_degC,
     place_soc,
 )
-from packhorse.compiled import kernel, part
+from packhorse.compiled import compiled, kernel, part
 from packhorse.estimation.temperature import cell_degC
 from packhorse.pack.known import known
 from packhorse.pack.words import Array, Belief, Cell, Frame, Pack, Sensors
@@ -60,6 +62,9 @@ GATE = 3.0
 UNHEARD_C = 0.5
 UNHEARD_MOST_S = 600.0
 """Current that may have flowed unheard, in 1/h of the capacity, and for how long it may have (assumed)."""
+COARSE_S, REST_C = 10.0, 0.02
+"""Of rows farther apart than this the current is a mean or another instant's, and not that which the voltage shows, by
+up to `UNHEARD_C`; unless it is less than this [1/h of the capacity], at rest (assumed)."""
 ABSURD_C = 100.0
 """No cell gives or takes this much [1/h of its capacity]: such a reading is not counted. Protection judges it raw."""
 OFFSET_S = 10 * 86_400.0
@@ -434,6 +439,13 @@ def count(  # noqa: PLR0915 - one cell, one time step, in the order of the equat
         below[k] = down if down > 0.0 else 0.0
 
 
+@compiled
+def hidden_A(cell: Cell, dt_s: float) -> float:
+    """One sigma of what the current at the instant of a voltage may be apart from the one that was heard."""
+    far = dt_s / (dt_s + COARSE_S)
+    return UNHEARD_C * far * far * cell.capacity_Ah
+
+
 @kernel
 def correct(  # noqa: PLR0915 - one cell, one correction, in the order of the textbook
     table: Array,
@@ -460,6 +472,7 @@ def correct(  # noqa: PLR0915 - one cell, one correction, in the order of the te
     repeat = repeat if dt_s > 0.0 else 1e6
     white_V2, fast_V2 = sensors.cell_sigma_V**2, cell.fast_sigma_V**2
     share2 = cell.fast_share * cell.fast_share
+    apart_A, rest_A = hidden_A(cell, dt_s), REST_C * cell.capacity_Ah
     keep_surprise = physics.decay(dt_s / SURPRISE_S)
     for k in range(soc.shape[0]):
         v = cell_V[k]
@@ -478,7 +491,9 @@ def correct(  # noqa: PLR0915 - one cell, one correction, in the order of the te
         c4 = h0 * p04[k] + h1 * p14[k] + p24[k] + h4 * p44[k]
         believed_V2 = h0 * c0 + h1 * c1 + c2 + h4 * c4
         bend_V = below_V[k] + h0 * (soc[k] - below[k]) - ocv_V[k]
-        brief_V2 = fast_V2 + share2 * drop_V * drop_V
+        i = flowed[k] if flowed[k] > 0.0 else -flowed[k]
+        apart_V = (r0[k] + r1[k]) * (apart_A if i > rest_A else 0.0)
+        brief_V2 = fast_V2 + share2 * drop_V * drop_V + apart_V * apart_V
         spread_V2 = believed_V2 + (white_V2 + repeat * brief_V2 + bend_V * bend_V) * surprise[k]
         missed_V2 = missed_V * missed_V
         ratio = missed_V2 / (believed_V2 + white_V2 + brief_V2)
