@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 import pytest
-import stand_in
 
+import stand_in
 from packhorse.io.cell_logs import CellLog
 from packhorse.lab.score.rivals import (
     CURRENT_SIGMA_C,

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-import stand_in
 
+import stand_in
 from packhorse.io.cell_logs import CellLog
 from packhorse.lab import score
 from packhorse.lab.score import benchmark, page, rivals
