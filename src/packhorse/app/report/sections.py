@@ -70,7 +70,8 @@ def power(life: Life) -> tuple[str, str]:
     if rows.size == 0:
         return "–", "no string was ever connected"
     last = rows[-1]
-    return f"{out_W[last] / 1000:.0f} kW out, {in_W[last] / 1000:.0f} kW in", "when last connected"
+    shown = f"{out_W[last] / 1000:.0f}&nbsp;kW&nbsp;out, {in_W[last] / 1000:.0f}&nbsp;kW&nbsp;in"
+    return shown, "when last connected"
 
 
 def healths(life: Life) -> list[tuple[str, str, str]]:
