@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from buses import ENDINGS, messages, written
+from buses import ENDINGS, messages, shared, written
 from hostile import mutated
 from packhorse.io.can_logs import READERS, apart_process, open_can_log, parquet
 from packhorse.io.can_logs.apart import Reader
@@ -94,6 +94,23 @@ def test_mf4_cut_anywhere(tmp_path: Path) -> None:
         found, said = attempt(cut)
         assert found.id.size <= 40
         assert said
+
+
+def test_an_mf4_whose_logger_lost_power_gives_what_there_was(tmp_path: Path) -> None:
+    pytest.importorskip("asammdf")
+    if not shared("css_truck_j1939_short.mf4").is_file():
+        pytest.skip("the logs of real vehicles are not here")
+    content = shared("css_truck_j1939_short.mf4").read_bytes()
+    whole, _ = attempt(shared("css_truck_j1939_short.mf4"))
+    cut = tmp_path / "cut.mf4"
+    told = 0
+    for size in (20_000, *range(60_000, 60_036)):  # a frame and its payload take 36 bytes
+        cut.write_bytes(content[:size])
+        found, said = attempt(cut)
+        must_begin_with(found, whole)
+        assert found.id.size in {1458, 1459} or (size == 20_000 and found.id.size > 300)
+        told += said == "cut off"
+    assert told > 8
 
 
 def test_any_damaged_mf4_is_refused_in_one_line(tmp_path: Path) -> None:

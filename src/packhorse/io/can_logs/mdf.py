@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from packhorse.io.can_logs.source import DAMAGED, Findings, chunks
+from packhorse.io.can_logs.source import CUT_OFF, DAMAGED, Findings, chunks
 from packhorse.io.errors import ReadError
 from packhorse.protocols.frames import BRS, ERROR, ESI, EXTENDED, FD, REMOTE, SENT, CanFrames, from_rows, join, take
 
@@ -75,12 +75,22 @@ def _blocks(mdf: Any, group: Group, start_s: float, findings: Findings) -> Itera
     """The frames of one group; what cannot be read is counted, and ends it."""
     for begin in range(0, group.rows, BLOCK_FRAMES):
         count = min(BLOCK_FRAMES, group.rows - begin)
-        try:
-            found = _frames(mdf, group, begin, count, start_s)
-        except (Exception, RecursionError):  # noqa: BLE001 - asammdf fails in many ways on a damaged file
+        found = _readable(mdf, group, begin, count, start_s)
+        if found is None and begin + count == group.rows and count > 1:  # a log cut off within the last frame's payload
+            found = _readable(mdf, group, begin, count - 1, start_s)
+            findings[CUT_OFF] += int(found is not None)
+        if found is None:
             findings[DAMAGED] += 1
             return
         yield found
+
+
+def _readable(mdf: Any, group: Group, begin: int, count: int, start_s: float) -> CanFrames | None:
+    """Some frames of one group; None where they cannot be read."""
+    try:
+        return _frames(mdf, group, begin, count, start_s)
+    except (Exception, RecursionError):  # noqa: BLE001 - asammdf fails in many ways on a damaged file
+        return None
 
 
 def _frames(mdf: Any, group: Group, begin: int, count: int, start_s: float) -> CanFrames:
