@@ -220,7 +220,7 @@ def first(pack: Pack, tables: Tables, was: Belief, frame: Frame, heard_V: Array,
     soc = np.linspace(0.0, 1.0, core.START_POINTS)[:, None, None] * np.ones_like(was.soc)
     (ocv_V, r0, r1, r2, half_V, model_V), _ = parameters(tables, soc, np.broadcast_to(degC, soc.shape))
     side = np.where(soc > core.FULL_SOC, 1.0, np.where(soc < core.EMPTY_SOC, -1.0, 0.0))
-    expected_V = ocv_V + half_V * side - (r0 + 0.5 * (r1 + r2)) * current_A
+    expected_V = ocv_V + half_V * side - (r0 + core.START_BUILT * r1) * current_A
     doubt_V = 0.004 + model_V + 0.3 * (r0 + r1 + r2) * np.abs(current_A) + np.where(side == 0.0, 0.6 * half_V, 0.0)
     off2 = np.minimum(((np.where(heard_V, frame.cell_V, 0.0) - expected_V) / doubt_V) ** 2, 80.0)
     sigma = np.sqrt(was.covariance[:, 0])
@@ -242,4 +242,5 @@ def first(pack: Pack, tables: Tables, was: Belief, frame: Frame, heard_V: Array,
     covariance[:, 9] = model_V**2 + np.where(h == 0.0, 0.6 * half_V, 0.0) ** 2 + (0.5 * (r1 + r2) * current_A) ** 2
     covariance[:, 12] = cell.capacity_sigma**2 + sensors.current_gain**2
     covariance[:, 14] = cell.resistance_sigma**2
-    return was._replace(soc=now, hysteresis=h, covariance=covariance, started=1.0)
+    built = core.START_BUILT * r1 * current_A
+    return was._replace(soc=now, rc1_V=built, hysteresis=h, covariance=covariance, started=1.0)

@@ -90,6 +90,16 @@ def test_the_first_voltage_gives_the_first_belief() -> None:
         assert abs(estimate.soc_min[0] - true_soc) < 2.0 * estimate.soc_sigma
 
 
+@pytest.mark.parametrize("rate_per_h", [-0.5, 1.0, 2.0])
+def test_a_start_under_current_goes_on_with_what_explained_it(rate_per_h: float) -> None:
+    """The same reading again, a second later, is no surprise."""
+    current_A = np.full(9, rate_per_h * PACK.cell.capacity_Ah)  # after which about half of the fast RC has built up
+    _, cell_V = life_of(PACK.cell, 0.55, current_A, 1.0)
+    _, record = believe(PACK, CLOSED._replace(belief=bms.start(PACK).belief), current_A[-2:], cell_V[[-1, -1]], 1.0)
+    counted = rate_per_h / 3600.0
+    assert abs(record.soc_min[1, 0] - record.soc_min[0, 0] + counted) < 0.15 * record.soc_sigma[0]
+
+
 def test_doubt_shrinks_with_what_is_heard() -> None:
     current_A = drive(1800)
     _, cell_V = life_of(PACK.cell, 0.6, current_A, 1.0)

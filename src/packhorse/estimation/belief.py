@@ -86,6 +86,8 @@ START_STRANGE = 0.002
 """How likely it is that the first voltage says nothing (assumed)."""
 FULL_SOC, EMPTY_SOC = 0.97, 0.03
 """A cell found beyond these has just been charged or discharged, and its hysteresis lies on that side."""
+START_BUILT = 0.5
+"""How much of what the first current builds up in the fast RC is there already; of the slow one nothing (assumed)."""
 START_POINTS = 201
 TINY = 1e-25
 """Numbers below this are taken for zero, or the processor would crawl through denormals."""
@@ -599,12 +601,13 @@ def anything_heard(cell_V: Array) -> bool:
 
 @part
 def settle(now: Belief, s: int, k: int, cell: Cell, sensors: Sensors, current_A: float, degC: float) -> None:
-    """Fill in what the first voltage does not say: hysteresis, and the doubt of everything but the SOC."""
+    """Fill in what the first voltage does not say: hysteresis, the fast RC, and the doubt of everything but the SOC."""
     soc = now.soc[s, k]
     now.hysteresis[s, k] = 1.0 if soc > FULL_SOC else -1.0 if soc < EMPTY_SOC else 0.0
     _ocv_V, _slope, _r0, r1, r2 = physics.parameters(cell.nodes, soc, degC)
     lasting_V = physics.at_node(cell.nodes, soc, degC, MODEL_V)
     half_V = physics.at_node(cell.nodes, soc, degC, HYSTERESIS_V) if now.hysteresis[s, k] == 0.0 else 0.0
+    now.rc1_V[s, k] = START_BUILT * r1 * current_A
     relaxing_V = 0.5 * (r1 + r2) * current_A
     now.covariance[s, OFFSET_ROW, k] = sensors.current_offset_A**2
     now.covariance[s, BIAS_ROW, k] = lasting_V**2 + (0.6 * half_V) ** 2 + relaxing_V**2
@@ -624,7 +627,7 @@ def located(
         ocv_V, _slope, r0, r1, r2 = physics.parameters(cell.nodes, soc, degC)
         half_V = physics.at_node(cell.nodes, soc, degC, HYSTERESIS_V)
         side = 1.0 if soc > FULL_SOC else -1.0 if soc < EMPTY_SOC else 0.0
-        expected_V = ocv_V + half_V * side - (r0 + 0.5 * (r1 + r2)) * current_A
+        expected_V = ocv_V + half_V * side - (r0 + START_BUILT * r1) * current_A
         doubt_V = 0.004 + physics.at_node(cell.nodes, soc, degC, MODEL_V) + 0.3 * (r0 + r1 + r2) * abs(current_A)
         doubt_V += 0.6 * half_V if side == 0.0 else 0.0
         off = (cell_V - expected_V) / doubt_V
