@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 from packhorse.io.can_logs import READERS, apart_process, open_can_log
 from packhorse.io.can_logs.apart import Reader
@@ -15,6 +17,7 @@ from packhorse.io.errors import ReadError
 from packhorse.protocols import frames
 from packhorse.protocols.frames import CanFrames
 
+T = TypeVar("T")
 WITHIN = {**READERS, **apart_process.READERS}
 """Every reader without a process of its own: many files in little time."""
 
@@ -27,25 +30,25 @@ class Apart:
 
     def attempt(self, path: Path) -> tuple[CanFrames, str]:
         """What `attempt` gives in that process; a file that brings it down is damaged."""
-        try:
-            return self.pool.submit(attempt, path, WITHIN).result()
-        except BrokenProcessPool:
-            self.pool = started()
-            return frames.nothing(), DAMAGED
+        return self._given((frames.nothing(), DAMAGED), attempt, path, WITHIN)
 
     def blocks(self, kind: str, path: Path) -> list[CanFrames]:
         """What `blocks` gives in that process; nothing of a file that brings it down."""
+        return self._given([], blocks, kind, path)
+
+    def _given(self, otherwise: T, work: Callable[..., T], *arguments: object) -> T:
         try:
-            return self.pool.submit(blocks, kind, path).result()
+            return self.pool.submit(work, *arguments).result()
         except BrokenProcessPool:
             self.pool = started()
-            return []
+            return otherwise
 
     def close(self) -> None:
         self.pool.shutdown()
 
 
 def started() -> ProcessPoolExecutor:
+    """A process that does what it is given, one after the other."""
     return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=be_apart)
 
 
@@ -55,7 +58,7 @@ def be_apart() -> None:
     apart_process.bound(apart_process.BEYOND_FILE_BYTES)
 
 
-def attempt(path: Path, readers: dict[str, Reader] = READERS) -> tuple[CanFrames, str]:
+def attempt(path: Path, readers: Mapping[str, Reader] = READERS) -> tuple[CanFrames, str]:
     """What a log gives, and what is said about it; anything but a ReadError goes through."""
     parts = []
     try:
